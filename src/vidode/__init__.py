@@ -1,0 +1,1 @@
+"""Render video frames at any time."""

@@ -1,0 +1,102 @@
+"""Frozen dataclasses from plain values, and folders that are catalogs."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+import pkgutil
+import typing
+from types import ModuleType
+from typing import Any, TypeVar, get_type_hints
+
+from vidode.clip import InvalidInput
+
+T = TypeVar("T")
+
+
+def configure(kind: type[T], values: dict[str, Any], owner: str) -> T:
+    """A configuration dataclass from plain values; nested dataclasses take dictionaries, tuples take lists.
+
+    Raises `InvalidInput` for a key that does not exist, naming the closest one, and for a value of the wrong type.
+    """
+    hints = get_type_hints(kind)
+    known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    filled = {}
+    for key, value in values.items():
+        if key not in known:
+            raise InvalidInput(f"{owner} has no option {key!r}; {closest(key, known)}")
+        filled[key] = _fit(hints[key], value, f"{owner}, {key}")
+    return kind(**filled)
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """The inverse of `configure`: dictionaries, lists and plain values, ready for YAML and JSON."""
+    return {f.name: _plain_value(getattr(config, f.name)) for f in dataclasses.fields(config)}
+
+
+def closest(word: str, known: list[str]) -> str:
+    """'did you mean ...' where a name is near, else the list of names."""
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
+
+
+def catalog(package: ModuleType) -> list[str]:
+    """The names in a folder of one thing each, in alphabetical order."""
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+
+
+def member(package: ModuleType, name: str, base: type[T], what: str) -> type[T]:
+    """The one subclass of `base` that the file `name` of a package defines.
+
+    Raises `InvalidInput`, with the closest name, where there is no such file.
+    """
+    if name not in catalog(package):
+        raise InvalidInput(f"no {what} is called {name!r}; {closest(name, catalog(package))}")
+    module = importlib.import_module(f"{package.__name__}.{name}")
+    here = [value for value in vars(module).values() if getattr(value, "__module__", None) == module.__name__]
+    found = [value for value in here if isinstance(value, type) and issubclass(value, base)]
+    if len(found) != 1:
+        raise TypeError(f"{module.__name__} defines {len(found)} of {base.__name__}; expected exactly one")
+    return found[0]
+
+
+def _fit(hint: Any, value: Any, owner: str) -> Any:
+    """The value as its annotation wants it."""
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return configure(hint, value, owner)  # type: ignore[arg-type]
+    if isinstance(value, list):
+        value = tuple(value)
+    if not _matches(hint, value):
+        raise InvalidInput(f"{owner} is {value!r}; expected {_name(hint)}")
+    return float(value) if hint is float else value
+
+
+def _matches(hint: Any, value: Any) -> bool:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return True
+    if origin is typing.Literal:
+        return value in arguments
+    if origin is tuple:
+        inner = [arguments[0]] * len(value) if arguments[1:] == (...,) else list(arguments)
+        return isinstance(value, tuple) and len(value) == len(inner) and all(map(_matches, inner, value))
+    if origin is dict:
+        return isinstance(value, dict)
+    if arguments:  # a union
+        return any(_matches(argument, value) for argument in arguments)
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _name(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+
+
+def _plain_value(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return plain(value)
+    return [_plain_value(item) for item in value] if isinstance(value, tuple) else value

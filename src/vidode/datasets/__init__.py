@@ -1,0 +1,74 @@
+"""The contract of a data set, and the catalog of data sets.
+
+A data set is one file in this folder, named after it, that defines one concrete `VideoDataset`.
+"""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Literal, get_type_hints
+
+import torch
+
+from vidode.clip import Clip, InvalidInput
+from vidode.configuration import catalog, configure, member
+
+Split = Literal["train", "validation", "test"]
+
+
+class VideoDataset(ABC):
+    """Clips to learn from or to measure on, in a split.
+
+    A concrete class is built from its frozen configuration dataclass (`config`) and a split. Values are in [0, 1].
+    """
+
+    config: Any
+    splits: ClassVar[tuple[Split, ...]] = ("train", "test")
+    downloads: ClassVar[str] = ""
+    """Where the data comes from and what to put where; empty for data that is generated."""
+
+    def __init__(self, config: Any, split: Split) -> None:
+        if split not in self.splits:
+            raise InvalidInput(f"no split is called {split!r} here; expected one of {', '.join(self.splits)}")
+        self.config = config
+        self.split = split
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many clips one epoch has."""
+
+    @abstractmethod
+    def clip(self, index: int) -> Clip:
+        """The whole clip `index`, the same at every call."""
+
+    def window(self, index: int, length: int, generator: torch.Generator) -> Clip:
+        """`length` successive frames of clip `index` from a random start, as training reads them.
+
+        Data sets that render or map from disk override this, so that only the window is made.
+        """
+        clip = self.clip(index)
+        if len(clip) < length:
+            raise InvalidInput(f"clip {index} has {len(clip)} frames; expected at least {length}")
+        start = int(torch.randint(len(clip) - length + 1, (), generator=generator))
+        return clip[start : start + length]
+
+
+def names() -> list[str]:
+    """Every data set's name, in alphabetical order."""
+    return catalog(sys.modules[__name__])
+
+
+def dataset_class(name: str) -> type[VideoDataset]:
+    """The class of a data set. Raises `InvalidInput` naming the closest name."""
+    return member(sys.modules[__name__], name, VideoDataset, "data set")  # type: ignore[type-abstract]
+
+
+def config_class(name: str) -> type[Any]:
+    """The configuration dataclass of a data set: the annotation of its `config`."""
+    return get_type_hints(dataset_class(name))["config"]  # type: ignore[no-any-return]
+
+
+def open_dataset(name: str, split: Split, **configuration: Any) -> VideoDataset:
+    """A data set by name. Raises `InvalidInput` for an unknown name, option or split, or missing files."""
+    return dataset_class(name)(configure(config_class(name), configuration, f"data set {name}"), split)

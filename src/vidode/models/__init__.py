@@ -1,0 +1,143 @@
+"""The contract of a model, and the catalog of models.
+
+A model is one file in this folder, named after it, that defines one concrete `VideoModel` and its configuration.
+The catalog is the folder: a new file is a new name on the command line, in the tests and in the tables.
+"""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_type_hints
+
+from torch import Tensor, nn
+
+from vidode.clip import Batch, InvalidInput
+from vidode.configuration import catalog, configure, member
+
+Task = Literal["interpolation", "extrapolation"]
+TASKS: tuple[Task, ...] = ("interpolation", "extrapolation")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model answers: frames (B, K, C, H, W) in [0, 1], not clamped, and the parts they are made of.
+
+    flow: (B, K, F, 2, H, W) pixels, x then y, one field for each of the F frames that are warped.
+    mask: (B, K, 1, H, W) in [0, 1]. difference: (B, K, C, H, W). warped: (B, K, F, C, H, W).
+    latent: (B, K, D, h, w). A part that the model does not have is None.
+    """
+
+    frames: Tensor
+    flow: Tensor | None = None
+    mask: Tensor | None = None
+    difference: Tensor | None = None
+    warped: Tensor | None = None
+    latent: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Example:
+    """A batch to learn from: what is observed, which times are asked, and the true frames there.
+
+    query: (B, K) float64. target: (B, K, C, H, W) in [0, 1]. task: which of the two the queries are.
+    """
+
+    observed: Batch
+    query: Tensor
+    target: Tensor
+    task: Task
+
+    def to(self, *args: Any, **kwargs: Any) -> Example:
+        """Move to a device."""
+        moved = [part.to(*args, **kwargs) for part in (self.observed, self.query, self.target)]
+        return Example(*moved, task=self.task)
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """How the weights are stepped.
+
+    The learning rate is multiplied by `decay` at the start of every epoch, the first included, and never falls below
+    `floor` times its start (the released Vid-ODE; its paper has no floor). schedule "cosine" falls to the floor over
+    the whole run after `warmup` steps instead.
+    """
+
+    name: Literal["adamax", "adam", "adamw"] = "adamax"
+    learning_rate: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    schedule: Literal["decay", "cosine"] = "decay"
+    decay: float = 0.99
+    floor: float = 0.1
+    warmup: int = 0
+    clip_norm: float | None = None
+
+
+class Objective(nn.Module, ABC):
+    """What a model is trained for. Critics, if any, are its submodules and have an optimiser of their own."""
+
+    @abstractmethod
+    def model_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
+        """The named, already weighted terms whose sum the model minimises."""
+
+    def critic_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
+        """The named, weighted terms whose sum the critics minimise; empty without critics. Detaches the prediction."""
+        return {}
+
+
+class VideoModel(nn.Module, ABC):
+    """Frames at any time from frames at some times.
+
+    A concrete class states `tasks`, `any_time` and `config`, is built from its configuration alone, and keeps the
+    laws of the design unless the contract test names it as exempt.
+    """
+
+    tasks: ClassVar[tuple[Task, ...]] = TASKS
+    any_time: ClassVar[bool] = True
+    """False for a model that gives only the next frame of a regular sequence."""
+    optimiser: ClassVar[OptimiserConfig] = OptimiserConfig()
+    config: Any
+    """The frozen dataclass that the model is built from, with the `channels` of its frames among its fields."""
+
+    @abstractmethod
+    def forward(self, observed: Batch, query: Tensor) -> Prediction:
+        """Frames of each clip at its own query times (B, K), in the clip's clock, in any order, with repeats."""
+
+    @abstractmethod
+    def objective(self) -> Objective:
+        """A new objective with new critics."""
+
+
+def names() -> list[str]:
+    """Every model's name, in alphabetical order."""
+    return catalog(sys.modules[__name__])
+
+
+def model_class(name: str) -> type[VideoModel]:
+    """The class of a model. Raises `InvalidInput` naming the closest name."""
+    return member(sys.modules[__name__], name, VideoModel, "model")  # type: ignore[type-abstract]
+
+
+def config_class(name: str) -> type[Any]:
+    """The configuration dataclass of a model: the annotation of its `config`."""
+    return get_type_hints(model_class(name))["config"]  # type: ignore[no-any-return]
+
+
+def build(name: str, **configuration: Any) -> VideoModel:
+    """A new model with random weights. Raises `InvalidInput` for an unknown name or option."""
+    kind: Any = model_class(name)
+    return kind(configure(config_class(name), configuration, f"model {name}"))  # type: ignore[no-any-return]
+
+
+def parameter_count(module: nn.Module) -> int:
+    """How many numbers a module learns."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+def require_task(model: VideoModel, task: Task, name: str) -> None:
+    """Raise `InvalidInput`, naming a model that can, where `model` cannot do `task`."""
+    if task not in model.tasks:
+        able = [other for other in names() if task in model_class(other).tasks]
+        raise InvalidInput(f"{name} cannot do {task}; use {' or '.join(able)}")
