@@ -51,8 +51,8 @@ class Example:
 
     def to(self, *args: Any, **kwargs: Any) -> Example:
         """Move to a device."""
-        moved = [part.to(*args, **kwargs) for part in (self.observed, self.query, self.target)]
-        return Example(*moved, task=self.task)
+        observed, query = self.observed.to(*args, **kwargs), self.query.to(*args, **kwargs)
+        return Example(observed, query, self.target.to(*args, **kwargs), self.task)
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,8 @@ class VideoModel(nn.Module, ABC):
     """
 
     tasks: ClassVar[tuple[Task, ...]] = TASKS
+    trainable: ClassVar[bool] = True
+    """False for a floor, which has nothing to learn."""
     any_time: ClassVar[bool] = True
     """False for a model that gives only the next frame of a regular sequence."""
     optimiser: ClassVar[OptimiserConfig] = OptimiserConfig()
