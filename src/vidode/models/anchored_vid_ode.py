@@ -1,0 +1,384 @@
+"""Anchored Vid-ODE: every frame is one resampling of real pixels near it, whatever else is asked.
+
+Vid-ODE warps one frame along a chain, so each prediction blurs the one before and quality falls with their number
+(the limitation its paper closes with). Here a query at time t is anchored in the two observed frames nearest to it,
+A and B, and all queries decode in one batch:
+
+    g_i            = E(x_i)                        features of each observed frame at three scales
+    h_A, h_B       = ODE-ConvGRU over the frames on A's side and on B's side, each ending at its anchor
+    h_A(t), h_B(t) = ODESolve(f, h, anchor -> t)   context of more than two frames, brought to the query
+    v_A, v_B, M, D = G(g_A, g_B, h_A(t), h_B(t))   motion over the gap A -> B, mask, difference; coarse to fine
+    F_A, F_B       = -a v_A, (1 - a) v_B           flows from the query to A and to B, a = (t - t_A) / (t_B - t_A)
+    x(t)           = (1 - M) W(x_A, F_A) + M W(x_B, F_B) + gate(a) D
+
+Between two observations A is the one before and B the one after (0 <= a <= 1). Beyond the last, A is the last and B
+the one before it (a < 0), and only A's side has a latent. Before the first it is the same in the mirror of time:
+both sides share their weights, and the side after the query runs in negated time. M starts from the odds a : 1 - a,
+so that at an observed time the frame is the observed one.
+
+G works at an eighth, a quarter and a half of the frame size; at each it sees the features brought to the query by
+the motion so far, and their local correlation. Estimating flow at the query from coarse to fine follows
+intermediate-flow networks (Huang et al., RIFE, ECCV 2022), correlation PWC-Net (Sun et al., CVPR 2018), the
+time-weighted blend Super SloMo (Jiang et al., CVPR 2018).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vidode.blocks.frames import pad_to_multiple
+from vidode.blocks.recurrent import OdeConvGRU
+from vidode.blocks.warp import warp
+from vidode.clip import Batch, InvalidInput
+from vidode.losses import charbonnier
+from vidode.models import Example, Objective, OptimiserConfig, Prediction, VideoModel
+from vidode.ode import Solver, integrate
+from vidode.timing import TimeScale
+from vidode.windows import Windows, windows
+
+COARSEST = 8
+"""Frames are padded to a multiple of the coarsest scale."""
+MOTION = 4
+"""Channels of a motion: x and y of v_A, x and y of v_B, always in pixels of the frames that are worked on."""
+HINTS = 2
+"""Channels that tell where the query lies: its position a, and whether it is between the anchors."""
+SMALL = 1e-6
+"""Keeps the odds of the mask finite at an observed time."""
+
+
+@dataclass(frozen=True)
+class AnchoredVidOdeConfig:
+    """What the network is made of.
+
+    neighbours: observations seen on each side of a query. width: channels of the finest features. latent: channels
+    of the ODE-ConvGRU, at an eighth of the frame size; 0 leaves it out, which is the two-frame network of the
+    ablation. reach: radius of the local correlation, in cells. work_side: longer side in pixels above which motion,
+    mask and difference are estimated on a reduced copy of the frames and applied at full size; 0 never reduces.
+    """
+
+    channels: int = 3
+    neighbours: int = 2
+    width: int = 16
+    latent: int = 48
+    reach: int = 3
+    work_side: int = 0
+    time_scale: TimeScale = TimeScale()
+    solver: Solver = Solver(method="rk4", step=0.1)
+
+    def __post_init__(self) -> None:
+        if self.neighbours < 1:
+            raise InvalidInput(f"neighbours is {self.neighbours}; expected at least 1")
+
+
+class AnchoredVidOde(VideoModel):
+    """Frames at any time from the observations around it; the module's docstring holds the equations."""
+
+    optimiser: ClassVar[OptimiserConfig] = OptimiserConfig(
+        name="adamw", learning_rate=1e-3, weight_decay=1e-4, schedule="cosine", floor=0.02, warmup=200, clip_norm=1.0
+    )
+    config: AnchoredVidOdeConfig
+
+    def __init__(self, config: AnchoredVidOdeConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Pyramid(config.channels, config.width)
+        self.context = OdeConvGRU(4 * config.width, config.latent, config.latent // 2) if config.latent else None
+        self.decoder = MotionDecoder(config)
+
+    def forward(self, observed: Batch, query: Tensor) -> Prediction:
+        """See `VideoModel.forward`. Flow and warped hold two fields and two frames, A's and B's; latent is A's."""
+        seen = windows(observed, query, self.config.neighbours, self.config.time_scale)
+        anchors = anchors_of(seen)
+        frames = work_frames(observed.frames, self.config.work_side)  # (B, T, C, h, w)
+        features = self.encoder(frames)
+        latents = self._latents(features[-1], seen, anchors)  # two of (Q, D, h/8, w/8)
+        draft = self.decoder(frames, features, latents, anchors)
+        size = (observed.frames.shape[-2], observed.frames.shape[-1])
+        prediction = compose(observed.frames, full_size(draft, size, self.config.work_side), anchors)
+        parts = replace(prediction, latent=latents[0] if latents else None, drafts=draft.blends or None)
+        return unfolded(parts, query.shape)
+
+    def objective(self) -> Objective:
+        """The robust photometric objective, on the frame and on its coarser drafts."""
+        return AnchoredObjective()
+
+    def _latents(self, features: Tensor, seen: Windows, anchors: Anchors) -> list[Tensor]:
+        """The states of A's and of B's side at each query; zero where a side has no frame."""
+        if self.context is None:
+            return []
+        n, query = seen.neighbours, seen.query.flatten()
+        window = seen.gather(features)  # (G, 2N, F, h, w)
+        # The side after the query runs in negated time, so that it too runs towards the query.
+        times = torch.cat([seen.times[:, :n], -seen.times[:, n:].flip(1)])
+        present = torch.cat([seen.present[:, :n], seen.present[:, n:].flip(1)])
+        state = self.context(torch.cat([window[:, :n], window[:, n:].flip(1)]), times, present)  # (2 G, D, h, w)
+        sides = []
+        for side, sign in ((anchors.side_a, anchors.sign_a), (anchors.side_b, -anchors.sign_a)):
+            there = present[side, -1]
+            solved = integrate(
+                lambda _, h: self.context.field(h), state[side[there]], times[side[there], -1],
+                (sign * query)[there][:, None], self.config.solver,
+            ).states[:, 0]
+            sides.append(solved.new_zeros(len(side), *solved.shape[1:]).index_put((there.nonzero()[:, 0],), solved))
+        return sides
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """The two frames that each query is made from; Q = B K queries, folded.
+
+    clip, a, b: (Q,) the clip, and the frames A and B in it. position: (Q, 1, 1, 1) a = (t - t_A) / (t_B - t_A).
+    between: (Q, 1, 1, 1) bool, True in interpolation. side_a, side_b: (Q,) rows of the latents of both sides, the G
+    sides before the queries first. sign_a: (Q,) +1 where A's side runs forward in time, -1 where it is mirrored.
+    """
+
+    clip: Tensor
+    a: Tensor
+    b: Tensor
+    position: Tensor
+    between: Tensor
+    side_a: Tensor
+    side_b: Tensor
+    sign_a: Tensor
+
+    def pick(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """A's and B's values (Q, ...) out of those of every frame (B, T, ...)."""
+        return values[self.clip, self.a], values[self.clip, self.b]
+
+
+def anchors_of(seen: Windows) -> Anchors:
+    """The anchors of each query of `seen`. A single observation is both, at position 0."""
+    n, count, of_query = seen.neighbours, len(seen.clip), seen.of_query.flatten()
+    rows = torch.arange(count, device=of_query.device)
+    left, right = seen.has_left, seen.has_right
+    near = torch.where(left, n - 1, n)
+    far = torch.where(left & right, n, torch.where(left, n - 2, n + 1)).clamp(0, 2 * n - 1)
+    far = torch.where(seen.present[rows, far], far, near)
+    start, end = seen.times[rows, near][of_query], seen.times[rows, far][of_query]
+    alone = start == end
+    position = torch.where(alone, 0.0, (seen.query.flatten() - start) / torch.where(alone, 1.0, end - start))
+    side = torch.where(left, rows, rows + count)
+    return Anchors(
+        clip=seen.clip[of_query],
+        a=seen.frame[rows, near][of_query],
+        b=seen.frame[rows, far][of_query],
+        position=position[:, None, None, None],
+        between=(left & right)[of_query][:, None, None, None],
+        side_a=side[of_query],
+        side_b=((side + count) % (2 * count))[of_query],
+        sign_a=torch.where(left, 1.0, -1.0)[of_query],
+    )
+
+
+class Pyramid(nn.Module):
+    """E: features at a half, a quarter and an eighth of the frame size, with 2, 4 and 4 times `width` channels.
+
+    Without normalisation: statistics of generated scenes are not those of a stranger's footage, and a frame must not
+    depend on its neighbours in the batch.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.half = nn.Sequential(_conv(channels, width), _conv(width, 2 * width, stride=2))
+        self.quarter = nn.Sequential(_conv(2 * width, 4 * width, stride=2), _conv(4 * width, 4 * width))
+        self.eighth = nn.Sequential(_conv(4 * width, 4 * width, stride=2), _conv(4 * width, 4 * width))
+
+    def forward(self, frames: Tensor) -> list[Tensor]:
+        """Frames (B, T, C, h, w) to three maps (B, T, F, ...)."""
+        x = (2 * frames.flatten(0, 1) - 1).contiguous(memory_format=torch.channels_last)
+        half = self.half(x)
+        quarter = self.quarter(half)
+        return [y.unflatten(0, frames.shape[:2]) for y in (half, quarter, self.eighth(quarter))]
+
+
+class Refiner(nn.Module):
+    """One scale of G: what is known at the query, to an update and a state for the next scale."""
+
+    def __init__(self, inputs: int, width: int, outputs: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(_conv(inputs, width), _conv(width, width), _conv(width, width))
+        self.head = nn.Conv2d(width, outputs, 3, padding=1)
+        with torch.no_grad():  # the first frames are then the plain blend, which is a good place to start from
+            self.head.weight.mul_(0.1)
+            self.head.bias.zero_()
+
+    def forward(self, known: list[Tensor], hints: Tensor) -> Tensor:
+        """Known maps (Q, *, h, w) and hints (Q, HINTS, 1, 1) to (Q, outputs, h, w)."""
+        size = known[0].shape[-2:]
+        x = torch.cat([*known, hints.expand(-1, -1, *size)], dim=1)
+        return self.head(self.body(x.contiguous(memory_format=torch.channels_last)))
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What G says of each query at the size that is worked on.
+
+    motion: (Q, 4, h, w). mask: (Q, 1, h, w), the logit that is added to the odds of B. difference: (Q, C, h, w).
+    blends: the frame as the coarser scales had it, each (Q, C, *, *); only while training.
+    """
+
+    motion: Tensor
+    mask: Tensor
+    difference: Tensor
+    blends: list[Tensor]
+
+
+class MotionDecoder(nn.Module):
+    """G: motion, mask and difference at the query, from coarse to fine."""
+
+    def __init__(self, config: AnchoredVidOdeConfig) -> None:
+        super().__init__()
+        width, channels, self.reach = config.width, config.channels, config.reach
+        matched = 8 * width + (2 * config.reach + 1) ** 2 + HINTS
+        carried = MOTION + 2 * width
+        self.coarse = Refiner(matched + 2 * config.latent, 6 * width, carried)
+        self.middle = Refiner(matched + carried, 4 * width, carried)
+        self.fine = Refiner(4 * width + 8 * channels + HINTS + carried, 3 * width, MOTION + 4 + 4 * channels)
+
+    def forward(self, frames: Tensor, features: list[Tensor], latents: list[Tensor], anchors: Anchors) -> Draft:
+        """Frames (B, T, C, h, w), their features, and the latents of both sides at each query."""
+        half, quarter, eighth = (anchors.pick(level) for level in features)
+        pictures = anchors.pick(frames)
+        hints = torch.cat([anchors.position.clamp(-2, 1), anchors.between.float()], dim=1)
+        blends = []
+
+        x = self.coarse([*self._matched(eighth), *latents], hints)
+        motion, state = _double(x[:, :MOTION]), _double(x[:, MOTION:])
+        if self.training:
+            blends.append(_blend(pictures, motion, anchors, 4))
+
+        x = self.middle([*self._matched(at_query(quarter, motion, anchors, 4)), motion, state], hints)
+        motion, state = _double(motion + x[:, :MOTION]), _double(x[:, MOTION:])
+        if self.training:
+            blends.append(_blend(pictures, motion, anchors, 2))
+
+        there = [F.pixel_unshuffle(y, 2) for y in at_query(pictures, _double(motion), anchors, 1)]
+        x = self.fine([*at_query(half, motion, anchors, 2), *there, motion, state], hints)
+        motion = _double(motion + x[:, :MOTION])
+        channels = frames.shape[2]
+        mask, difference = F.pixel_shuffle(x[:, MOTION:].float(), 2).split([1, channels], dim=1)
+        return Draft(motion, mask, difference, blends)
+
+    def _matched(self, pair: tuple[Tensor, Tensor]) -> list[Tensor]:
+        a, b = pair
+        return [a, b, correlation(a, b, self.reach)]
+
+
+def correlation(a: Tensor, b: Tensor, reach: int) -> Tensor:
+    """Cosine of a(p) and b(p + d) for every |d| <= reach: two maps (Q, F, h, w) to (Q, (2 reach + 1)^2, h, w)."""
+    height, width = a.shape[-2:]
+    a, b = F.normalize(a, dim=1, eps=1e-2), F.pad(F.normalize(b, dim=1, eps=1e-2), [reach] * 4)
+    shifts = range(2 * reach + 1)
+    return torch.stack(
+        [(a * b[..., i : i + height, j : j + width]).sum(dim=1) for i in shifts for j in shifts], dim=1
+    )
+
+
+def flows(motion: Tensor, anchors: Anchors) -> tuple[Tensor, Tensor]:
+    """F_A and F_B, each (Q, 2, h, w), of a motion (Q, 4, h, w)."""
+    to_a, to_b = motion.float().chunk(2, dim=1)
+    return -anchors.position * to_a, (1 - anchors.position) * to_b
+
+
+def at_query(pair: tuple[Tensor, Tensor], motion: Tensor, anchors: Anchors, scale: int) -> tuple[Tensor, Tensor]:
+    """Both anchors' maps brought to the query; motion in pixels, maps at one `scale`th of the frame size."""
+    a, b = (warp(values, flow / scale) for values, flow in zip(pair, flows(motion, anchors), strict=True))
+    return a, b
+
+
+def _blend(pictures: tuple[Tensor, Tensor], motion: Tensor, anchors: Anchors, scale: int) -> Tensor:
+    """The frame that the motion so far gives at one `scale`th of the size, weighted by time alone."""
+    small = tuple(F.avg_pool2d(picture, scale) for picture in pictures)
+    a, b = at_query((small[0], small[1]), motion, anchors, scale)
+    return torch.lerp(a, b, odds_of_b(anchors))
+
+
+def odds_of_b(anchors: Anchors) -> Tensor:
+    """The weight of B by time alone: a between the anchors; beyond them it grows from 0 towards 1/2."""
+    away = anchors.position.abs()
+    return torch.where(anchors.between, anchors.position, 0.5 * away / (1 + away)).clamp(SMALL, 1 - SMALL)
+
+
+def gate(anchors: Anchors) -> Tensor:
+    """How much of the difference is painted: none at an observed time, all half-way or one gap beyond."""
+    a = anchors.position
+    return torch.where(anchors.between, 4 * a * (1 - a), a.abs().clamp(max=1))
+
+
+def work_size(size: tuple[int, int], work_side: int) -> tuple[int, int]:
+    """The size that is worked on: `size`, or reduced so that its longer side is `work_side`."""
+    longer = max(size)
+    if not work_side or longer <= work_side:
+        return size
+    height, width = (max(1, round(side * work_side / longer)) for side in size)
+    return height, width
+
+
+def work_frames(frames: Tensor, work_side: int) -> Tensor:
+    """Frames (B, T, C, H, W) at the size that is worked on, padded to what the scales need."""
+    flat, size = frames.flatten(0, 1), (frames.shape[-2], frames.shape[-1])
+    reduced = work_size(size, work_side)
+    if reduced != size:
+        flat = F.interpolate(flat, size=reduced, mode="bilinear", align_corners=False, antialias=True)
+    return pad_to_multiple(flat, COARSEST).unflatten(0, frames.shape[:2])
+
+
+def full_size(draft: Draft, size: tuple[int, int], work_side: int) -> Draft:
+    """The draft without its padding, and enlarged to the frame `size`, its motion with it."""
+    height, width = reduced = work_size(size, work_side)
+    maps = torch.cat([draft.motion, draft.mask, draft.difference], dim=1)[..., :height, :width].float()
+    if reduced != size:
+        maps = F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+    motion, mask, difference = maps.split([MOTION, 1, maps.shape[1] - MOTION - 1], dim=1)
+    ratio = motion.new_tensor([size[1] / width, size[0] / height] * 2)[:, None, None]
+    return Draft(motion * ratio, mask, difference, draft.blends)
+
+
+def compose(frames: Tensor, draft: Draft, anchors: Anchors) -> Prediction:
+    """Frames (Q, C, H, W) of real pixels resampled once, with their parts, from frames (B, T, C, H, W)."""
+    to_a, to_b = flows(draft.motion, anchors)
+    picture_a, picture_b = anchors.pick(frames)
+    warped = torch.stack([warp(picture_a, to_a), warp(picture_b, to_b)], dim=1)  # (Q, 2, C, H, W)
+    mask = torch.sigmoid(torch.logit(odds_of_b(anchors)) + draft.mask)
+    difference = gate(anchors) * draft.difference
+    made = torch.lerp(warped[:, 0], warped[:, 1], mask) + difference
+    return Prediction(made, flow=torch.stack([to_a, to_b], dim=1), mask=mask, difference=difference, warped=warped)
+
+
+class AnchoredObjective(Objective):
+    """Charbonnier's robust distance of the frame and, at lower weight, of the drafts that the coarser scales make."""
+
+    DRAFT_WEIGHT = 0.2
+
+    def model_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
+        """The terms `reconstruction` and, while training, `drafts`."""
+        terms = {"reconstruction": charbonnier(prediction.frames, example.target)}
+        target = example.target.flatten(0, 1)
+        drafts = [
+            charbonnier(draft.flatten(0, 1), F.adaptive_avg_pool2d(target, draft.shape[-2:]))
+            for draft in prediction.drafts or []
+        ]
+        return {**terms, "drafts": self.DRAFT_WEIGHT * torch.stack(drafts).sum()} if drafts else terms
+
+
+def unfolded(prediction: Prediction, shape: torch.Size) -> Prediction:
+    """The parts with Q = B K queries folded as (B, K, ...) again."""
+    parts = {
+        name: [part.unflatten(0, shape) for part in value] if isinstance(value, list) else value.unflatten(0, shape)
+        for name, value in vars(prediction).items()
+        if value is not None
+    }
+    return Prediction(**parts)
+
+
+def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1), nn.LeakyReLU(0.1))
+
+
+def _double(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
