@@ -1,0 +1,219 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vidode.clip import Clip, InvalidInput, Meaning
+from vidode.sampling import (
+    SamplingConfig,
+    cut,
+    draw_task,
+    example,
+    first_window,
+    generator_for,
+    select,
+)
+
+SCHEMES = ("regular", "irregular", "withheld")
+TASKS = ("interpolation", "extrapolation")
+
+
+def window(length: int, **meaning) -> Clip:
+    """Frame i holds the value i / 100 and is at the time 10 + i / 25."""
+    values = torch.arange(length) / 100
+    return Clip(
+        values[:, None, None, None].expand(length, 1, 2, 2), 10 + torch.arange(length) / 25, None, Meaning(**meaning)
+    )
+
+
+def both(scheme: str, **fields) -> SamplingConfig:
+    return SamplingConfig(scheme=scheme, interpolation=0.5, **fields)
+
+
+def draws(config, task, count=200, test=False):
+    return [select(config, task, generator_for(1, i), test) for i in range(count)]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@given(seed=st.integers(0, 2**40), task=st.sampled_from(TASKS), test=st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_every_draw_is_ordered_inside_the_window_and_of_its_task(scheme, seed, task, test):
+    config = both(scheme, jitter=0.4)
+    chosen = select(config, task, generator_for(seed), test)
+    for frames in (chosen.seen, chosen.asked):
+        assert frames.diff().gt(0).all()
+        assert 0 <= frames.min() <= frames.max() < config.length(task)
+    sample = cut(window(config.length(task)), chosen)
+    last = sample.observed.times[-1]
+    assert bool((sample.query <= last).all() if task == "interpolation" else (sample.query > last).all())
+    if test or task == "extrapolation" or scheme == "withheld":
+        assert not set(chosen.seen.tolist()) & set(chosen.asked.tolist())
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("task", TASKS)
+def test_the_same_generator_draws_the_same_and_another_does_not(scheme, task):
+    config = both(scheme, jitter=0.2)
+    clips = [window(config.length(task))] * 3
+    first, again, other = (example(clips, config, task, generator_for(*place)) for place in [(1, 2), (1, 2), (1, 3)])
+    assert torch.equal(first.query, again.query)
+    assert torch.equal(first.target, again.target)
+    assert torch.equal(first.observed.frames, again.observed.frames)
+    assert not torch.equal(first.query, other.query)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("test", [False, True])
+def test_targets_are_the_frames_at_the_times_asked(scheme, task, test):
+    config = both(scheme)
+    ex = example([window(config.length(task))] * 4, config, task, generator_for(5), test)
+    assert ex.task == task
+    torch.testing.assert_close(ex.target[:, :, 0, 0, 0].double(), (ex.query - 10) * 25 / 100, rtol=0, atol=1e-6)
+    observed = torch.where(ex.observed.seen, (ex.observed.times - 10) * 25 / 100, 0.0)
+    torch.testing.assert_close(ex.observed.frames[:, :, 0, 0, 0].double(), observed, rtol=0, atol=1e-6)
+
+
+def test_regular_windows_are_those_of_the_paper():
+    config = both("regular")
+    train, test = (select(config, "interpolation", generator_for(0), t) for t in (False, True))
+    assert train.seen.tolist() == train.asked.tolist() == test.seen.tolist() == [0, 2, 4, 6, 8]
+    assert test.asked.tolist() == [1, 3, 5, 7]
+    beyond = select(config, "extrapolation", generator_for(0))
+    assert (beyond.seen.tolist(), beyond.asked.tolist()) == ([0, 1, 2, 3, 4], [5, 6, 7, 8, 9])
+    ten = SamplingConfig(frames_in=10, frames_out=10)
+    assert select(ten, "extrapolation", generator_for(0)).asked.tolist() == list(range(10, 20))
+
+
+def test_irregular_windows_keep_their_ends_and_counts():
+    config = both("irregular")
+    for chosen in draws(config, "interpolation", 50):
+        assert len(chosen.seen) == 10
+        assert chosen.seen.tolist() == chosen.asked.tolist()
+        assert (chosen.seen[0], chosen.seen[-1]) == (0, 19)
+    for chosen in draws(config, "interpolation", 10, test=True):
+        assert sorted(chosen.seen.tolist() + chosen.asked.tolist()) == list(range(20))
+    for chosen in draws(config, "extrapolation", 50):
+        assert (len(chosen.seen), len(chosen.asked)) == (5, 5)
+        assert chosen.seen[0] == 0
+        assert chosen.seen[-1] < 10 <= chosen.asked[0]
+        assert chosen.asked[-1] == 19
+
+
+def test_every_inner_slot_of_an_irregular_window_is_drawn_equally_often():
+    counts = torch.zeros(20)
+    for chosen in draws(both("irregular"), "interpolation", 900):
+        counts[chosen.seen] += 1
+    share = counts[1:19] / 900  # 8 of 18
+    assert share.sub(8 / 18).abs().max() < 0.08
+
+
+def test_an_irregular_batch_holds_no_frame_that_was_not_seen():
+    config = both("irregular")
+    ex = example([window(20)] * 2, config, "extrapolation", generator_for(0))
+    assert ex.observed.frames.shape[1] == 5
+    assert bool(ex.observed.seen.all())
+
+
+def test_withheld_interpolation_asks_inside_hidden_runs_of_every_length_and_no_longer():
+    config = SamplingConfig(scheme="withheld", interpolation=1.0, window=12, queries=2, max_hidden=3)
+    around = set()
+    for chosen in draws(config, "interpolation", 400):
+        seen = chosen.seen
+        assert (seen[0], seen[-1], len(chosen.asked)) == (0, 11, 2)
+        right = torch.searchsorted(seen, chosen.asked)
+        around |= {
+            (int(g), int(n)) for g, n in zip(seen[right] - seen[right - 1], chosen.asked - seen[right - 1], strict=True)
+        }
+    assert around == {(gap, near) for gap in (2, 3, 4) for near in range(1, gap)}
+
+
+def test_withheld_extrapolation_asks_near_and_far_beyond_ends_near_and_far():
+    config = SamplingConfig(scheme="withheld", window=10, queries=2, max_beyond=3)
+    chosen = draws(config, "extrapolation", 300)
+    assert {int(n) for c in chosen for n in c.asked - c.seen[-1]} == {1, 2, 3}
+    assert {int(c.seen[-1]) for c in chosen} == set(range(1, 7))
+    assert min(len(c.seen) for c in chosen) == 2
+    whole = sum(len(c.seen) == int(c.seen[-1]) + 1 for c in chosen)
+    assert 150 < whole < 290
+
+
+@given(window=st.integers(3, 16), queries=st.integers(1, 7), hidden=st.integers(1, 20), seed=st.integers(0, 10**6))
+@settings(max_examples=60, deadline=None)
+def test_a_withheld_configuration_is_refused_or_always_has_enough_to_ask(window, queries, hidden, seed):
+    fields = {"window": window, "queries": queries, "max_hidden": hidden, "interpolation": 1.0}
+    if window < 2 * queries + 1:
+        with pytest.raises(InvalidInput, match=f"expected at least {2 * queries + 1}"):
+            SamplingConfig(scheme="withheld", **fields)
+    else:
+        config = SamplingConfig(scheme="withheld", **fields)
+        assert len(select(config, "interpolation", generator_for(seed)).asked) == queries
+
+
+def test_the_share_of_interpolated_batches_is_the_configured_one():
+    drawn = [draw_task(SamplingConfig(interpolation=0.25), generator_for(3, i)) for i in range(800)]
+    assert abs(drawn.count("interpolation") / 800 - 0.25) < 0.06
+    assert {draw_task(SamplingConfig(), generator_for(i)) for i in range(20)} == {"extrapolation"}
+    assert SamplingConfig(interpolation=1.0).tasks == ("interpolation",)
+
+
+def test_jitter_moves_what_is_asked_by_less_than_its_share_and_never_in_a_test():
+    config = SamplingConfig(jitter=0.3)
+    still, moved = (cut(window(10), select(config, "extrapolation", generator_for(2), t)).query for t in (True, False))
+    shift = (moved - still) * 25
+    assert 0.01 < shift.abs().max() <= 0.3 + 1e-9
+
+
+def test_only_what_is_seen_is_degraded():
+    config = SamplingConfig()
+    plain, noisy = (
+        example([window(10)], config, "extrapolation", generator_for(0), degrade=degrade)
+        for degrade in (None, lambda clip, _: Clip(clip.frames + 1, clip.times))
+    )
+    assert torch.equal(noisy.observed.frames, plain.observed.frames + 1)
+    assert torch.equal(noisy.target, plain.target)
+
+
+def test_invalid_pixels_are_asked_as_zero_and_values_are_mapped_to_the_unit_range():
+    frames = torch.full((10, 1, 2, 2), 150.0)
+    frames[:, :, 0, 0] = float("nan")
+    clip = Clip(frames, torch.arange(10), ~frames.isnan(), Meaning(value_range=(100, 200)))
+    ex = example([clip], SamplingConfig(), "extrapolation", generator_for(0))
+    assert ex.target[0, 0, 0].tolist() == [[0.0, 0.5], [0.5, 0.5]]
+
+
+def test_a_gap_declared_for_the_window_is_not_declared_for_what_is_left_of_it():
+    ex = example([window(10, frame_gap=0.04)], both("regular"), "interpolation", generator_for(0))
+    assert bool(ex.observed.frame_gap.isnan().all())
+    one = SamplingConfig(frames_in=1, frames_out=1)
+    assert example([window(2, frame_gap=0.04)], one, "extrapolation", generator_for(0)).observed.frame_gap.tolist() == [
+        0.04
+    ]
+
+
+def test_a_test_reads_from_the_start():
+    assert torch.equal(first_window(window(30), SamplingConfig(), "extrapolation").times, window(10).times)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"interpolation": 1.5}, "interpolation is 1.5; expected a share"),
+        ({"jitter": 0.5}, "jitter is 0.5"),
+        ({"frames_in": 0}, "frames_in is 0"),
+        ({"scheme": "irregular", "window": 9}, "window is 9; expected at least 10"),
+        ({"scheme": "irregular", "window": 10, "interpolation": 1.0}, "window is 10; expected at least 11"),
+        ({"scheme": "withheld", "queries": 4, "max_beyond": 3}, "expected queries <= max_beyond"),
+        ({"scheme": "withheld", "window": 4}, "window is 4; expected at least 5"),
+    ],
+)
+def test_a_configuration_that_cannot_be_drawn_is_refused(fields, text):
+    with pytest.raises(InvalidInput, match=text):
+        SamplingConfig(**fields)
+
+
+def test_windows_of_another_length_are_refused():
+    with pytest.raises(InvalidInput, match="window has 9 frames; extrapolation expects 10"):
+        example([window(9)], SamplingConfig(), "extrapolation", generator_for(0))
+    with pytest.raises(InvalidInput, match="clip has 9 frames"):
+        first_window(window(9), SamplingConfig(), "extrapolation")
