@@ -135,7 +135,7 @@ def test_a_file_of_bad_times_is_refused_in_one_line(tmp_path, content, message):
 
 @pytest.mark.parametrize("text", ["", "0.1,,0.2", "soon", "0.1,nan"])
 def test_text_that_is_neither_times_nor_a_file_is_refused(text):
-    with pytest.raises(InvalidInput, match="expected numbers such as .* or a file"):
+    with pytest.raises(InvalidInput, match=r"expected numbers such as .* or a file"):
         parse_times(text)
 
 
