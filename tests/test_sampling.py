@@ -7,6 +7,7 @@ from vidode.clip import Clip, InvalidInput, Meaning
 from vidode.sampling import (
     SamplingConfig,
     cut,
+    draw,
     draw_task,
     example,
     first_window,
@@ -165,9 +166,8 @@ def test_jitter_moves_what_is_asked_by_less_than_its_share_and_never_in_a_test()
 
 
 def test_only_what_is_seen_is_degraded():
-    config = SamplingConfig()
     plain, noisy = (
-        example([window(10)], config, "extrapolation", generator_for(0), degrade=degrade)
+        draw(window(10), SamplingConfig(), "extrapolation", generator_for(0), degrade=degrade)
         for degrade in (None, lambda clip, _: Clip(clip.frames + 1, clip.times))
     )
     assert torch.equal(noisy.observed.frames, plain.observed.frames + 1)

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import importlib
 import pkgutil
+import types
 import typing
 from types import ModuleType
 from typing import Any, TypeVar, get_type_hints
@@ -63,8 +64,9 @@ def member(package: ModuleType, name: str, base: type[T], what: str) -> type[T]:
 
 def _fit(hint: Any, value: Any, owner: str) -> Any:
     """The value as its annotation wants it."""
-    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
-        return configure(hint, value, owner)  # type: ignore[arg-type]
+    for kind in typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,):
+        if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+            return configure(kind, value, owner)  # type: ignore[arg-type]
     if isinstance(value, list):
         value = tuple(value)
     if not _matches(hint, value):

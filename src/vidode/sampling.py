@@ -98,8 +98,8 @@ class Sample:
     target: Tensor
 
 
-def generator_for(seed: int, *place: int) -> Generator:
-    """A generator that depends on the seed and a place (step, position, ...) alone, whatever was drawn before."""
+def generator_for(seed: int, *place: int | str) -> Generator:
+    """A generator that depends on the seed and a place (what for, step, ...) alone, whatever was drawn before."""
     digest = hashlib.blake2b(repr((seed, *place)).encode(), digest_size=8).digest()
     return Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
 
@@ -143,26 +143,30 @@ def collate(samples: Sequence[Sample], task: Task) -> Example:
     )
 
 
-def example(
-    windows: Sequence[Clip],
+def draw(
+    window: Clip,
     config: SamplingConfig,
     task: Task,
     generator: Generator,
     test: bool = False,
     degrade: Degrade | None = None,
-) -> Example:
-    """An example from windows (B of them, of `config.length(task)` frames), deterministic given the generator.
+) -> Sample:
+    """One sample from a window of `config.length(task)` frames, deterministic given the generator.
 
     test: nothing is shifted, and interpolation asks for hidden frames only. Raises `InvalidInput` for a window of
     another length.
     """
-    samples = []
-    for window in windows:
-        if len(window) != config.length(task):
-            raise InvalidInput(f"window has {len(window)} frames; {task} expects {config.length(task)}")
-        sample = cut(window, select(config, task, generator, test))
-        samples.append(replace(sample, observed=degrade(sample.observed, generator)) if degrade else sample)
-    return collate(samples, task)
+    if len(window) != config.length(task):
+        raise InvalidInput(f"window has {len(window)} frames; {task} expects {config.length(task)}")
+    sample = cut(window, select(config, task, generator, test))
+    return replace(sample, observed=degrade(sample.observed, generator)) if degrade else sample
+
+
+def example(
+    windows: Sequence[Clip], config: SamplingConfig, task: Task, generator: Generator, test: bool = False
+) -> Example:
+    """An example from B windows; see `draw`."""
+    return collate([draw(window, config, task, generator, test) for window in windows], task)
 
 
 def first_window(clip: Clip, config: SamplingConfig, task: Task) -> Clip:
