@@ -1,10 +1,13 @@
 from fractions import Fraction as F
+from itertools import pairwise
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vidode.clip import InvalidInput
-from vidode.cuts import Change, CutDetector, Look
+from vidode.cuts import Change, CutDetector, label_shots, neighbourhoods
 
 
 def scene(seed, steps, speed=2, level=1.0, size=48):
@@ -16,18 +19,10 @@ def scene(seed, steps, speed=2, level=1.0, size=48):
 
 
 def cuts_of(pictures, detector=None, times=None):
-    detector = detector or CutDetector()
     times = times or [F(step, 25) for step in range(len(pictures))]
-    looks = [Look.at(picture) for picture in pictures]
-    changes = [
-        a.change_to(b, late - early) for a, b, early, late in zip(looks, looks[1:], times, times[1:], strict=False)
-    ]
-    reach = detector.reach
-    return [
-        place
-        for place, change in enumerate(changes)
-        if detector.is_cut(change, changes[max(0, place - reach) : place] + changes[place + 1 : place + 1 + reach])
-    ]
+    labelled = label_shots(zip(pictures, times, strict=True), lambda item: item, detector or CutDetector())
+    shots = [shot for _, shot in labelled]
+    return [place for place, (early, late) in enumerate(pairwise(shots)) if late > early]
 
 
 def test_a_cut_between_two_scenes_is_found_and_motion_is_not():
@@ -87,3 +82,23 @@ def test_noise_and_missing_pixels_do_not_cut():
 def test_a_detector_that_cannot_be_is_refused(options):
     with pytest.raises(InvalidInput, match="expected"):
         CutDetector(**options)
+
+
+def test_without_a_detector_all_is_one_shot():
+    pictures = scene(0, 3) + scene(1, 3, level=0.3)
+    assert {shot for _, shot in label_shots(pictures, lambda picture: (picture, F(0)), None)} == {0}
+
+
+@given(st.integers(0, 12), st.integers(0, 4), st.integers(0, 4))
+@settings(max_examples=40, deadline=None)
+def test_neighbourhoods_are_slices_of_the_whole(length, before, after):
+    whole = list(range(length))
+    assert list(neighbourhoods(iter(whole), before, after)) == [
+        (whole[max(0, i - before) : i], i, whole[i + 1 : i + 1 + after]) for i in whole
+    ]
+
+
+def test_neighbourhoods_read_no_further_than_they_must():
+    items = iter(range(100))
+    next(neighbourhoods(items, 5, 3))
+    assert next(items) == 4

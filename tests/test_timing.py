@@ -1,4 +1,5 @@
 import json
+import math
 from fractions import Fraction as F
 from itertools import pairwise
 
@@ -80,7 +81,15 @@ def test_numbers_are_exactly_what_was_written():
     assert as_fraction(0.1, "x") == F(1, 10)
     assert as_fraction("29.97", "x") == F(2997, 100)
     assert as_fraction(" 30000/1001 ", "x") == F(30000, 1001)
-    assert as_fraction(torch.tensor(0.5, dtype=torch.float64).item(), "x") == F(1, 2)
+    assert as_fraction(30000 / 1001, "x") == F(30000, 1001)
+    assert as_fraction(0.1 + 0.2, "x") == F(3, 10)
+    assert as_fraction(5 + 1 / 30, "x") == F(151, 30)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e12, max_value=1e12))
+@settings(max_examples=50, deadline=None)
+def test_a_float_stays_itself_to_its_last_place(value):
+    assert abs(float(as_fraction(value, "x")) - value) <= 2 * math.ulp(value)
 
 
 @pytest.mark.parametrize("rate", [0, -1, "0", "-30", "nan", "inf", float("nan"), float("inf"), "abc", "", "1/0", None])

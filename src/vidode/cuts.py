@@ -7,15 +7,20 @@ motion change the neighbours as much; what is left are cuts and flashes, across 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain, repeat
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from vidode.clip import InvalidInput
+
+T = TypeVar("T")
 
 GRID = 64
 """Pictures are compared as averages over at most this many cells a side: coarse enough to lose noise."""
@@ -94,3 +99,42 @@ class Look:
 def _smooth(histogram: Tensor) -> Tensor:
     padded = functional.pad(histogram[None], (1, 1), mode="replicate")[0]
     return (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
+
+
+def label_shots(
+    items: Iterable[T], picture: Callable[[T], tuple[Tensor, Fraction]], detector: CutDetector | None
+) -> Iterator[tuple[T, int]]:
+    """Each item of a stream with the number of its shot, counted from zero; `reach` items are read ahead.
+
+    picture: the pixels (C, H, W) in [0, 1] and the time of an item. Without a detector all is one shot.
+    """
+    if detector is None:
+        yield from ((item, 0) for item in items)
+        return
+    shot = 0
+    for before, (item, change), after in neighbourhoods(_changes(items, picture), detector.reach, detector.reach):
+        around = [other for _, other in (*before, *after) if other is not None]
+        shot += change is not None and detector.is_cut(change, around)
+        yield item, shot
+
+
+def neighbourhoods(items: Iterable[T], before: int, after: int) -> Iterator[tuple[list[T], T, list[T]]]:
+    """Each item of a stream with those at most `before` places before it and `after` places after it."""
+    # One item or none to a place, so that the edges are places too.
+    places: Iterator[tuple[T, ...]] = chain(repeat((), before), ((item,) for item in items), repeat((), after))
+    held: deque[tuple[T, ...]] = deque(maxlen=before + 1 + after)
+    for place in places:
+        held.append(place)
+        if len(held) == held.maxlen:
+            around = list(held)
+            yield [*chain(*around[:before])], around[before][0], [*chain(*around[before + 1 :])]
+
+
+def _changes(items: Iterable[T], picture: Callable[[T], tuple[Tensor, Fraction]]) -> Iterator[tuple[T, Change | None]]:
+    """Each item with what changed since the one before it."""
+    last: tuple[Look, Fraction] | None = None
+    for item in items:
+        pixels, time = picture(item)
+        look = Look.at(pixels)
+        yield item, None if last is None else last[0].change_to(look, time - last[1])
+        last = look, time

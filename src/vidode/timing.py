@@ -209,16 +209,26 @@ def typical_gap(times: Sequence[Fraction]) -> Fraction | None:
 
 
 def as_fraction(value: object, name: str) -> Fraction:
-    """A number, or text such as '60', '29.97' and '30000/1001', exactly as it is written in decimal.
+    """A number, or text such as '60', '29.97' and '30000/1001', exactly as it is written.
 
-    A float means its shortest decimal, so that 0.1 is 1/10. Raises `InvalidInput` for what is not a finite number.
+    A float means the simplest fraction that it is the rounding of: 1 / 30 is a thirtieth, so that a clip in memory
+    falls on the same grid as a file. Raises `InvalidInput` for what is not a finite number.
     """
     if isinstance(value, Fraction):
         return value
     try:
-        return Fraction(str(float(value)) if isinstance(value, float) else str(value).strip())
+        if isinstance(value, float) and math.isfinite(value):
+            return _simplest(float(value))
+        return Fraction(str(value).strip())
     except (ValueError, ZeroDivisionError) as error:
         raise InvalidInput(f"{name} is {str(value)!r}; expected a finite number, such as 0.25 or 1/25") from error
+
+
+def _simplest(value: float) -> Fraction:
+    """The fraction of about the least denominator within two units in the last place."""
+    exact, slack = Fraction(value), Fraction(2 * math.ulp(value))
+    candidates = (exact.limit_denominator(10**digits) for digits in count(1))
+    return next(candidate for candidate in candidates if abs(candidate - exact) <= slack)
 
 
 def parse_times(text: str) -> Times:
