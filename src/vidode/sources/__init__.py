@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -74,7 +75,24 @@ class Sink(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
-            self.finish()
-        else:
+        try:
+            if error is None:
+                self.finish()
+        except BaseException:
             self.discard()
+            raise
+        if error is not None:
+            self.discard()
+
+
+def open_source(path: str | Path, *, times: object = None, rate: Fraction | None = None) -> Source:
+    """A file or folder as frames."""
+    from vidode.sources.video import VideoSource
+
+    return VideoSource(path)
+
+
+def open_sink(path: str | Path, *, like: Source | None = None, overwrite: bool = False, **options: Any) -> Sink:
+    from vidode.sources.encoding import VideoSink
+
+    return VideoSink(path, like=like, overwrite=overwrite, **options)

@@ -1,0 +1,238 @@
+"""Frames to video files: exact times, the source's colours and sound, whole or not at all."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import torch
+from av.container import OutputContainer
+from av.video.stream import VideoStream
+from torch import Tensor
+
+from vidode.clip import InvalidInput
+from vidode.sources import Frame, Sink, Source
+from vidode.sources.audio import AudioCopy
+from vidode.sources.colour import FULL, RGB, Layout, Tags, planar_layout, write_pixels
+from vidode.sources.drafts import Draft, reported
+from vidode.sources.ticks import time_base
+from vidode.sources.video import VideoSource
+
+CONTAINERS = {
+    ".mp4": ("mp4", "libx264"),
+    ".mov": ("mov", "libx264"),
+    ".mkv": ("matroska", "libx264"),
+    ".webm": ("webm", "libvpx-vp9"),
+}
+"""FFmpeg's name of each container, and the codec written into it by default."""
+MILLISECONDS = Fraction(1, 1000)
+"""The ticks of Matroska and WebM (FFmpeg writes no others)."""
+QUALITY = {"libx264": 18, "libx264rgb": 18, "libx265": 20, "libvpx-vp9": 24, "libsvtav1": 24}
+"""Constant rate factors at which the codecs' own guides call the loss invisible, or nearly."""
+LOSSLESS = {
+    "libx264": {"qp": "0"},
+    "libx264rgb": {"qp": "0"},
+    "libx265": {"x265-params": "lossless=1:log-level=error"},
+    "libvpx-vp9": {"lossless": "1"},
+    "ffv1": {},
+}
+
+
+class VideoSink(Sink):
+    """A video file being written: mp4, mov, mkv or webm.
+
+    like: the source that the frames come from. From a video its pixel format, colour tags, pixel aspect and sound
+    are taken; frames are written upright, as they are given. From any source the value range is taken.
+    times: the times that will be written, where they are known; rate: the frame rate, where there is one. From them
+    and the source's time base a time base is chosen that holds the times exactly (see `ticks`); Matroska and WebM
+    round to milliseconds. Each frame lasts until the next one, and the last one 1 / rate or as long as the one before.
+    codec: an FFmpeg encoder (by default H.264, VP9 for webm). quality: its constant rate factor, lower is better.
+    lossless: bit-exact in the pixel format. audio: copy the source's sound.
+
+    Even sizes keep the source's pixel format where the codec has it, and are yuv420p otherwise; odd sizes have full
+    chroma. RGB sources and arrays stay RGB when lossless.
+
+    Raises `InvalidInput` for an output that cannot be made, and in `write` for sizes and times that do not fit.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        like: Source | None = None,
+        overwrite: bool = False,
+        rate: Fraction | None = None,
+        times: list[Fraction] | None = None,
+        codec: str | None = None,
+        quality: int | None = None,
+        lossless: bool = False,
+        audio: bool = True,
+    ) -> None:
+        self._draft = Draft(path, overwrite)
+        self._like = like if isinstance(like, VideoSource) else None
+        self._range = (0.0, 1.0) if like is None else like.meaning.value_range
+        container, default = CONTAINERS[self._draft.target.suffix.lower()]
+        if default == "libx264" and lossless and _is_rgb(self._like):
+            default = "libx264rgb"
+        self._lossless, self._rate = lossless, rate
+        known = None if self._like is None else self._like.time_base
+        exact = container in ("mp4", "mov")
+        self._base = time_base(times, rate, known) if exact else MILLISECONDS
+        self._pending: tuple[Frame, int] | None = None
+        self._durations: dict[int, int] = {}
+        self._duration = 0
+        self._audio: AudioCopy | None = None
+        options = _movie_ticks(self._base) if exact else {}
+        self._output: OutputContainer = av.open(str(self._draft.path), "w", container, container_options=options)
+        try:
+            self._stream = _video_stream(self._output, codec or default, quality, lossless)
+            if audio and self._like is not None:
+                self._audio = AudioCopy(self._like, self._output)
+        except BaseException:
+            self.discard()
+            raise
+
+    def write(self, frame: Frame) -> None:
+        """Append one frame (1 or 3, H, W). It is encoded when the next one tells how long it lasts."""
+        tick = round(frame.time / self._base)
+        if self._pending is None:
+            self._check_first(frame)
+        else:
+            before, last = self._pending
+            if frame.pixels.shape != before.pixels.shape:
+                raise InvalidInput(
+                    f"frame of shape {tuple(frame.pixels.shape)} after {tuple(before.pixels.shape)}; expected one shape"
+                )
+            if tick <= last:
+                raise InvalidInput(
+                    f"time {float(frame.time)} after {float(before.time)} in ticks of {self._base} s;"
+                    " expected increasing times, a tick apart: write .mp4 or .mov for finer ones"
+                )
+            self._encode(before, last, tick - last)
+        self._pending = frame, tick
+
+    def finish(self) -> None:
+        """Encode what is left and put the file in its place."""
+        if self._pending is None:
+            raise InvalidInput(f"no frame was written to {str(self._draft.target)!r}; expected at least one")
+        frame, tick = self._pending
+        ticks = round(1 / self._rate / self._base) if self._rate else self._duration
+        self._encode(frame, tick, ticks or round(Fraction(1, 25) / self._base))
+        with reported(self._draft.target):
+            self._mux(self._stream.encode(None))
+            if self._audio is not None:
+                self._audio.until(None)
+                self._audio.close()
+            self._output.close()
+        self._draft.commit()
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        if self._audio is not None:
+            self._audio.close()
+        with suppress(OSError, av.FFmpegError):  # The trailer of a broken file is of no use to anyone.
+            self._output.close()
+        self._draft.discard()
+
+    def _check_first(self, frame: Frame) -> None:
+        channels, height, width = frame.pixels.shape
+        if channels not in (1, 3):
+            raise InvalidInput(f"frames have {channels} channels; expected 1 or 3 in a video: write .npz")
+        context = self._stream.codec_context
+        context.height, context.width = height, width
+        context.pix_fmt = pixel_format(context.codec, self._like, (height, width), self._lossless)
+        self._tags = _tags_for(context.pix_fmt, self._like)
+        context.colorspace, context.color_range = self._tags.matrix, self._tags.range
+        context.color_primaries, context.color_trc = self._tags.primaries, self._tags.transfer
+        context.time_base = self._stream.time_base = self._base
+        if self._like is not None:
+            context.sample_aspect_ratio = self._like.sample_aspect
+
+    def _encode(self, frame: Frame, tick: int, duration: int) -> None:
+        if not self._duration:
+            declared = self._rate or (self._like and self._like.average_rate)
+            self._stream.codec_context.framerate = declared or 1 / (duration * self._base)
+        self._duration = self._durations[tick] = duration
+        picture = write_pixels(self._as_rgb(frame.pixels), self._stream.codec_context.pix_fmt or "", self._tags)
+        picture.pts, picture.time_base, picture.duration = tick, self._base, duration
+        with reported(self._draft.target):
+            self._mux(self._stream.encode(picture))
+
+    def _mux(self, packets: list[av.Packet]) -> None:
+        for packet in packets:
+            # Not every encoder hands durations on, and the container needs the last one.
+            packet.duration = self._durations.pop(packet.pts)
+            if self._audio is not None:
+                self._audio.until(packet.dts * self._base)
+            self._output.mux(packet)
+
+    def _as_rgb(self, pixels: Tensor) -> Tensor:
+        low, high = self._range
+        unit = (pixels.detach().float().cpu() - low) / (high - low)
+        return torch.nan_to_num(unit).expand(3, -1, -1)
+
+
+def pixel_format(codec: av.Codec, like: VideoSource | None, size: tuple[int, int], lossless: bool) -> str:
+    """The format in which a codec is to hold frames of a size that come from `like` (see `VideoSink`)."""
+    known = [format.name for format in codec.video_formats or ()]
+    if lossless and _is_rgb(like):
+        wanted = ["gbrp", "rgb24", "bgr0", "yuv444p"]
+    elif like is None or _is_rgb(like):
+        wanted = ["yuv420p"]
+    else:
+        wanted = [like.layout.name]
+        if like.orientation.transpose and like.layout.steps[0] != like.layout.steps[1]:
+            # Turned on its side, 4:2:2 has its chroma steps the other way.
+            wanted = [Layout("yuv", like.layout.bits).name]
+    if size[0] % 2 or size[1] % 2:
+        full = [Layout(layout.family, layout.bits).name for name in wanted if (layout := planar_layout(name))]
+        wanted = [*full, *(name for name in wanted if planar_layout(name) is None), "yuv444p"]
+    else:
+        wanted = [*wanted, "yuv420p", "yuv444p"]
+    for name in wanted:
+        if name in known:
+            return name
+    raise InvalidInput(
+        f"codec {codec.name} cannot hold frames of {size[1]}x{size[0]} without loss of chroma; use libx264, or .mkv"
+    )
+
+
+def _is_rgb(like: VideoSource | None) -> bool:
+    return like is None or like.layout.family == "rgb"
+
+
+def _tags_for(name: str, like: VideoSource | None) -> Tags:
+    layout = planar_layout(name)
+    given = like.tags if like is not None else Tags()
+    if layout is None or layout.family == "rgb":
+        return Tags(RGB, FULL, given.primaries, given.transfer)
+    if given.matrix == RGB:
+        return Tags(primaries=given.primaries, transfer=given.transfer)
+    return given
+
+
+def _movie_ticks(base: Fraction) -> dict[str, str]:
+    # The start of a stream is counted in the movie's ticks, which are milliseconds if not told otherwise.
+    return {"movie_timescale": str(base.denominator), "video_track_timescale": str(base.denominator)}
+
+
+def _video_stream(output: OutputContainer, codec: str, quality: int | None, lossless: bool) -> VideoStream:
+    if lossless and codec not in LOSSLESS:
+        raise InvalidInput(f"codec {codec} has no lossless mode here; expected one of {', '.join(LOSSLESS)}")
+    if quality is not None and (lossless or codec not in QUALITY):
+        raise InvalidInput(f"quality {quality} does not go with codec {codec} or lossless; leave it out")
+    try:
+        stream = output.add_stream(codec)
+    except (ValueError, av.FFmpegError) as error:
+        raise InvalidInput(
+            f"{output.format.name} with codec {codec!r} cannot be written; expected an encoder for video,"
+            f" such as {' or '.join(LOSSLESS)}"
+        ) from error
+    if not isinstance(stream, VideoStream):
+        raise InvalidInput(f"codec {codec!r} is for {stream.type}; expected one for video, such as libx264")
+    stream.options = dict(LOSSLESS[codec]) if lossless else {}
+    if codec in QUALITY and not lossless:
+        stream.options = {"crf": str(QUALITY[codec] if quality is None else quality), "b:v": "0"}
+    return stream
