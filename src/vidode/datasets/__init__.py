@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal, get_type_hints
 
 import torch
+from torch import Tensor
 
 from vidode.clip import Clip, InvalidInput
 from vidode.configuration import catalog, configure, member
@@ -52,6 +53,13 @@ class VideoDataset(ABC):
             raise InvalidInput(f"clip {index} has {len(clip)} frames; expected at least {length}")
         start = int(torch.randint(len(clip) - length + 1, (), generator=generator))
         return clip[start : start + length]
+
+    def degrade(self, frames: Tensor, generator: torch.Generator) -> Tensor:
+        """Clean frames (T, C, H, W) as a model in training observes them; the targets stay clean.
+
+        What was filmed is degraded already, so that only generated data override this.
+        """
+        return frames
 
 
 def names() -> list[str]:
