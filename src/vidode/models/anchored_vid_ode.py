@@ -31,6 +31,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vidode.blocks.correlation import correlation
 from vidode.blocks.frames import pad_to_multiple
 from vidode.blocks.recurrent import OdeConvGRU
 from vidode.blocks.warp import warp
@@ -47,6 +48,8 @@ MOTION = 4
 """Channels of a motion: x and y of v_A, x and y of v_B, always in pixels of the frames that are worked on."""
 HINTS = 2
 """Channels that tell where the query lies: its position a, and whether it is between the anchors."""
+MATCHED = 24
+"""Channels that are correlated; their products, not the convolutions, would otherwise take most of a step."""
 SMALL = 1e-6
 """Keeps the odds of the mask finite at an observed time."""
 
@@ -117,15 +120,22 @@ class AnchoredVidOde(VideoModel):
         times = torch.cat([seen.times[:, :n], -seen.times[:, n:].flip(1)])
         present = torch.cat([seen.present[:, :n], seen.present[:, n:].flip(1)])
         state = self.context(torch.cat([window[:, :n], window[:, n:].flip(1)]), times, present)  # (2 G, D, h, w)
-        sides = []
-        for side, sign in ((anchors.side_a, anchors.sign_a), (anchors.side_b, -anchors.sign_a)):
-            there = present[side, -1]
-            solved = integrate(
-                lambda _, h: self.context.field(h), state[side[there]], times[side[there], -1],
-                (sign * query)[there][:, None], self.config.solver,
-            ).states[:, 0]
-            sides.append(solved.new_zeros(len(side), *solved.shape[1:]).index_put((there.nonzero()[:, 0],), solved))
-        return sides
+        return [
+            self._at_queries(state, times[:, -1], present[:, -1], side, sign * query)
+            for side, sign in ((anchors.side_a, anchors.sign_a), (anchors.side_b, -anchors.sign_a))
+        ]
+
+    def _at_queries(self, state: Tensor, start: Tensor, present: Tensor, side: Tensor, query: Tensor) -> Tensor:
+        """States (Q, D, h, w) of the rows `side` (Q,), each solved from its anchor to its query."""
+        context = self.context
+        assert context is not None
+        rows = present[side].nonzero()[:, 0]
+        solved = state.new_zeros(len(side), *state.shape[1:])
+        if not len(rows):
+            return solved
+        own = side[rows]
+        answer = integrate(lambda _, h: context.field(h), state[own], start[own], query[rows, None], self.config.solver)
+        return solved.to(answer.states.dtype).index_copy(0, rows, answer.states[:, 0])
 
 
 @dataclass(frozen=True)
@@ -184,16 +194,16 @@ class Pyramid(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.half = nn.Sequential(_conv(channels, width), _conv(width, 2 * width, stride=2))
-        self.quarter = nn.Sequential(_conv(2 * width, 4 * width, stride=2), _conv(4 * width, 4 * width))
-        self.eighth = nn.Sequential(_conv(4 * width, 4 * width, stride=2), _conv(4 * width, 4 * width))
+        self.to_half = nn.Sequential(_conv(channels, width), _conv(width, 2 * width, stride=2))
+        self.to_quarter = nn.Sequential(_conv(2 * width, 4 * width, stride=2), _conv(4 * width, 4 * width))
+        self.to_eighth = nn.Sequential(_conv(4 * width, 4 * width, stride=2), _conv(4 * width, 4 * width))
 
     def forward(self, frames: Tensor) -> list[Tensor]:
         """Frames (B, T, C, h, w) to three maps (B, T, F, ...)."""
         x = (2 * frames.flatten(0, 1) - 1).contiguous(memory_format=torch.channels_last)
-        half = self.half(x)
-        quarter = self.quarter(half)
-        return [y.unflatten(0, frames.shape[:2]) for y in (half, quarter, self.eighth(quarter))]
+        half = self.to_half(x)
+        quarter = self.to_quarter(half)
+        return [y.unflatten(0, frames.shape[:2]) for y in (half, quarter, self.to_eighth(quarter))]
 
 
 class Refiner(nn.Module):
@@ -236,6 +246,8 @@ class MotionDecoder(nn.Module):
         width, channels, self.reach = config.width, config.channels, config.reach
         matched = 8 * width + (2 * config.reach + 1) ** 2 + HINTS
         carried = MOTION + 2 * width
+        self.match_coarse = nn.Conv2d(4 * width, MATCHED, 1)
+        self.match_middle = nn.Conv2d(4 * width, MATCHED, 1)
         self.coarse = Refiner(matched + 2 * config.latent, 6 * width, carried)
         self.middle = Refiner(matched + carried, 4 * width, carried)
         self.fine = Refiner(4 * width + 8 * channels + HINTS + carried, 3 * width, MOTION + 4 + 4 * channels)
@@ -247,12 +259,13 @@ class MotionDecoder(nn.Module):
         hints = torch.cat([anchors.position.clamp(-2, 1), anchors.between.float()], dim=1)
         blends = []
 
-        x = self.coarse([*self._matched(eighth), *latents], hints)
+        x = self.coarse([*eighth, self._match(self.match_coarse, eighth), *latents], hints)
         motion, state = _double(x[:, :MOTION]), _double(x[:, MOTION:])
         if self.training:
             blends.append(_blend(pictures, motion, anchors, 4))
 
-        x = self.middle([*self._matched(at_query(quarter, motion, anchors, 4)), motion, state], hints)
+        near = at_query(quarter, motion, anchors, 4)
+        x = self.middle([*near, self._match(self.match_middle, near), motion, state], hints)
         motion, state = _double(motion + x[:, :MOTION]), _double(x[:, MOTION:])
         if self.training:
             blends.append(_blend(pictures, motion, anchors, 2))
@@ -264,19 +277,8 @@ class MotionDecoder(nn.Module):
         mask, difference = F.pixel_shuffle(x[:, MOTION:].float(), 2).split([1, channels], dim=1)
         return Draft(motion, mask, difference, blends)
 
-    def _matched(self, pair: tuple[Tensor, Tensor]) -> list[Tensor]:
-        a, b = pair
-        return [a, b, correlation(a, b, self.reach)]
-
-
-def correlation(a: Tensor, b: Tensor, reach: int) -> Tensor:
-    """Cosine of a(p) and b(p + d) for every |d| <= reach: two maps (Q, F, h, w) to (Q, (2 reach + 1)^2, h, w)."""
-    height, width = a.shape[-2:]
-    a, b = F.normalize(a, dim=1, eps=1e-2), F.pad(F.normalize(b, dim=1, eps=1e-2), [reach] * 4)
-    shifts = range(2 * reach + 1)
-    return torch.stack(
-        [(a * b[..., i : i + height, j : j + width]).sum(dim=1) for i in shifts for j in shifts], dim=1
-    )
+    def _match(self, project: nn.Module, pair: tuple[Tensor, Tensor]) -> Tensor:
+        return correlation(project(pair[0]), project(pair[1]), self.reach)
 
 
 def flows(motion: Tensor, anchors: Anchors) -> tuple[Tensor, Tensor]:
