@@ -1,0 +1,164 @@
+"""The frames of one gap, made by one model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import chain, islice
+
+import torch
+from torch import Tensor
+
+from vidode.clip import Batch, Clip, InvalidInput, Meaning
+from vidode.cuts import CutDetector
+from vidode.generation.gaps import Gap, Observed
+from vidode.models import Task, VideoModel, require_task
+
+PIXELS_PER_CALL = 2**21
+"""Pixels that a model is asked for at once, by default: 27 frames of 320x240, one of 1920x1080."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How frames are made.
+
+    keep_observed: a time that was observed gives that frame itself, not the model's idea of it. cuts: across a cut
+    nothing is blended, the nearer frame is held; None looks for none. frames_per_call: how many a model is asked for
+    at once; None chooses by their size. autocast: let the model work in half precision where torch deems it safe.
+    """
+
+    keep_observed: bool = True
+    cuts: CutDetector | None = field(default_factory=CutDetector)
+    frames_per_call: int | None = None
+    autocast: bool = False
+
+    def __post_init__(self) -> None:
+        if self.frames_per_call is not None and self.frames_per_call < 1:
+            raise InvalidInput(f"frames per call is {self.frames_per_call}; expected at least 1")
+
+
+class Maker:
+    """Makes the frames of one gap with one model."""
+
+    def __init__(self, model: VideoModel, meaning: Meaning, options: Options) -> None:
+        self.model, self.meaning, self.options = model, meaning, options
+        self.name = type(model).__module__.rpartition(".")[2]
+        self.neighbours = int(model.config.neighbours)
+
+    def require(self, task: Task) -> None:
+        """Raise `InvalidInput` where the model cannot do a task."""
+        require_task(self.model, task, self.name)
+
+    def before(self, gap: Gap, times: Iterator[Fraction]) -> Iterator[Observed]:
+        """Frames before the first observation, from those of its shot that follow."""
+        window = gap.left if gap.cut else [*gap.left, *gap.right]
+        yield from self._made(window[: self.neighbours], times, "interpolation", gap.typical)
+
+    def within(self, gap: Gap, times: Iterator[Fraction]) -> Iterator[Observed]:
+        """Frames from an observation until the next one, or after the last one."""
+        here, n = gap.left[-1], self.neighbours
+        first = next(times, None)
+        if first == here.time:
+            yield from self._at_observation(gap)
+        elif first is not None:
+            times = chain([first], times)
+        if gap.cut:
+            yield from (replace(_nearer(here, gap.right[0], time), time=time) for time in times)
+        elif gap.right:
+            yield from self._made([*gap.left[-n:], *gap.right], times, "interpolation", gap.typical)
+        else:
+            yield from self._made(gap.left[-n:], times, "extrapolation", gap.typical)
+
+    def _at_observation(self, gap: Gap) -> Iterator[Observed]:
+        here, n = gap.left[-1], self.neighbours
+        # At the last observation of a shot a query belongs to the gap before it (see `windows`).
+        window = [*gap.left[-n:], *gap.right] if gap.right and not gap.cut else gap.left
+        if self.options.keep_observed or len(window) == 1:
+            yield here
+        else:
+            yield from self._made(window, iter([here.time]), "interpolation", gap.typical)
+
+    def _made(
+        self, window: Sequence[Observed], times: Iterator[Fraction], task: Task, typical: Fraction | None
+    ) -> Iterator[Observed]:
+        """The model's frames at any number of times, some at a time."""
+        limit = self.options.frames_per_call or max(1, PIXELS_PER_CALL // window[0].pixels[0].numel())
+        while some := list(islice(times, limit)):
+            self.require(task)
+            frames = self._predicted(window, some, typical)
+            yield from (Observed(pixels, time) for pixels, time in zip(frames, some, strict=True))
+
+    def _predicted(self, window: Sequence[Observed], times: Sequence[Fraction], typical: Fraction | None) -> Tensor:
+        """The model's frames (K, C, H, W) in the clip's value range, from what a query may see and nothing else."""
+        start = window[0].time  # float64 is as exact as it can be when it counts from here
+        clip = _as_clip(window, start, self._meaning(window, typical))
+        channels = int(self.model.config.channels)
+        observed = Batch.collate(_as_channels(clip, channels)).to(_device(self.model))
+        query = torch.tensor([float(time - start) for time in times], dtype=torch.float64, device=observed.times.device)
+        with _evaluating(self.model), torch.autocast(observed.frames.device.type, enabled=self.options.autocast):
+            made = self.model(observed, query.expand(len(observed.frames), -1)).frames.float()  # (B, K, c, H, W)
+        if not bool(torch.isfinite(made).all()):
+            raise InvalidInput(
+                f"{self.name} gave numbers that are not finite between {float(times[0])} and {float(times[-1])};"
+                " expected finite pixels: work in full precision, or use other weights"
+            )
+        # What is darker than black or hotter than declared is no model's to invent, unless it was observed near by.
+        low, high = min(0.0, float(observed.frames.min())), max(1.0, float(observed.frames.max()))
+        frames = _from_channels(made.clamp(low, high), clip.frames.shape[1]).cpu()
+        black, white = self.meaning.value_range
+        return frames if (black, white) == (0.0, 1.0) else frames * (white - black) + black
+
+    def _meaning(self, window: Sequence[Observed], typical: Fraction | None) -> Meaning:
+        """A frame alone in its shot has no gap of its own; those before the cut tell it."""
+        if len(window) > 1 or typical is None:
+            return self.meaning
+        return replace(self.meaning, frame_gap=float(typical))
+
+
+def _nearer(left: Observed, right: Observed, time: Fraction) -> Observed:
+    return left if time - left.time <= right.time - time else right
+
+
+def _as_clip(window: Sequence[Observed], start: Fraction, meaning: Meaning) -> Clip:
+    valid = [frame.valid for frame in window if frame.valid is not None]
+    return Clip(
+        frames=torch.stack([frame.pixels for frame in window]),
+        times=torch.tensor([float(frame.time - start) for frame in window], dtype=torch.float64),
+        valid=torch.stack(valid) if valid else None,
+        meaning=meaning,
+    )
+
+
+def _as_channels(clip: Clip, channels: int) -> list[Clip]:
+    """The clip as a model of so many channels takes it: as it is, or each channel alone and repeated."""
+    count = clip.frames.shape[1]
+    if count == channels:
+        return [clip]
+    alone = []
+    for place in range(count):
+        valid = clip.valid if clip.valid is None or clip.valid.shape[1] == 1 else clip.valid[:, place : place + 1]
+        frames = clip.frames[:, place : place + 1].expand(-1, channels, -1, -1)
+        alone.append(replace(clip, frames=frames, valid=valid))
+    return alone
+
+
+def _from_channels(made: Tensor, count: int) -> Tensor:
+    """The inverse of `_as_channels`: (B, K, c, H, W) to (K, C, H, W)."""
+    return made[0] if made.shape[0] == 1 and made.shape[2] == count else made.mean(dim=2).transpose(0, 1)
+
+
+def _device(model: VideoModel) -> torch.device:
+    return next((tensor.device for tensor in chain(model.parameters(), model.buffers())), torch.device("cpu"))
+
+
+@contextmanager
+def _evaluating(model: VideoModel) -> Iterator[None]:
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
