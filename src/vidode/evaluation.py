@@ -1,0 +1,210 @@
+"""Model x data x hiding scheme x protocol: a row.
+
+Clips are measured one after another and in pieces. A query sees only the N observations nearest to it on each side
+(law 6 of the design), so each piece is given the observations around it and no more, and a clip of any length and size
+takes the memory of one piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vidode.blocks.perceptual import Lpips
+from vidode.clip import Batch, Clip, InvalidInput
+from vidode.datasets import VideoDataset
+from vidode.hiding import Question, questions, scheme
+from vidode.metrics import PROTOCOLS, FrameScores, Protocol, Scores, score_frames, summarise
+from vidode.models import VideoModel, parameter_count, require_task
+from vidode.provenance import DataChecksum, configuration, provenance, weights_checksum, write_json
+
+PIXELS_PER_CALL = 2**20
+"""Pixels that a model is asked for at once: 13 frames of 320x240."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table.
+
+    clips: how many were measured; skipped: how many were too short for the scheme. by_distance: the scores of the
+    frames so many frames away from the nearest one seen, which beyond the end is the step.
+    """
+
+    model: str
+    data: str
+    scheme: str
+    protocol: Protocol
+    clips: int
+    skipped: int
+    scores: Scores
+    by_distance: dict[int, Scores]
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """Every asked frame's scores, from which rows of both protocols are averaged.
+
+    clip and distance: (N,) index of each frame's clip, and frames to the nearest one seen. checksum: of the data.
+    """
+
+    model: str
+    data: str
+    scheme: str
+    seed: int
+    scores: FrameScores
+    clip: Tensor
+    distance: Tensor
+    skipped: int
+    checksum: str
+
+    def row(self, protocol: Protocol) -> Row:
+        """The row under a protocol. Raises `InvalidInput` for an unknown one."""
+        distances = sorted(set(self.distance.tolist()))
+        return Row(
+            model=self.model,
+            data=self.data,
+            scheme=self.scheme,
+            protocol=protocol,
+            clips=len(set(self.clip.tolist())),
+            skipped=self.skipped,
+            scores=summarise(self.scores, protocol),
+            by_distance={value: summarise(self.scores[self.distance == value], protocol) for value in distances},
+        )
+
+
+def evaluate(
+    model: VideoModel,
+    data: VideoDataset,
+    scheme: str = "every-second",
+    protocol: Protocol = "vidode2021",
+    *,
+    lpips: Lpips | None = None,
+    seed: int = 0,
+    clips: int | None = None,
+) -> Row:
+    """A row. See `measure`, which gives both protocols for the price of one."""
+    return measure(model, data, scheme, lpips=lpips, seed=seed, clips=clips).row(protocol)
+
+
+@torch.no_grad()
+def measure(
+    model: VideoModel,
+    data: VideoDataset,
+    scheme_name: str = "every-second",
+    *,
+    lpips: Lpips | None = None,
+    seed: int = 0,
+    clips: int | None = None,
+    pixels_per_call: int = PIXELS_PER_CALL,
+) -> Measurement:
+    """Hide frames of every clip, ask the model for them, and score the answers.
+
+    model: put in evaluation mode; it works on the device of its parameters. clips: measure the first so many only.
+    Raises `InvalidInput` for an unknown scheme, for one that the model cannot do, and where every clip is too short.
+    """
+    require_task(model.eval(), scheme(scheme_name).task, model_name(model))
+    parts, checksum, skipped = [], DataChecksum(), 0
+    count = len(data) if clips is None else min(clips, len(data))
+    for index in range(count):
+        clip = data.clip(index).normalised()
+        checksum.update(clip)
+        asked = questions(scheme_name, len(clip), seed, index)
+        skipped += not asked
+        for question in asked:
+            scores = _score(model, clip, question, lpips, pixels_per_call)
+            parts.append((scores, torch.full((len(scores),), index), question.distance))
+    if not parts:
+        raise InvalidInput(f"none of {count} clips is long enough for {scheme_name}; choose longer clips")
+    return Measurement(
+        model=model_name(model),
+        data=data_name(data),
+        scheme=scheme_name,
+        seed=seed,
+        scores=FrameScores.join([scores for scores, _, _ in parts]),
+        clip=torch.cat([index for _, index, _ in parts]),
+        distance=torch.cat([distance for _, _, distance in parts]),
+        skipped=skipped,
+        checksum=checksum.hexdigest(),
+    )
+
+
+def report(
+    measurement: Measurement, model: VideoModel, data: VideoDataset, command: str | None = None
+) -> dict[str, Any]:
+    """What a result file holds: where the numbers come from, and a row for each protocol."""
+    return {
+        **provenance(command),
+        "seed": measurement.seed,
+        "model": describe_model(model),
+        "data": {**describe_data(data), "sha256": measurement.checksum},
+        "rows": [asdict(measurement.row(protocol)) for protocol in PROTOCOLS],
+    }
+
+
+def write_report(path: str | Path, *arguments: Any, **options: Any) -> None:
+    """Write `report` as JSON, whole or not at all."""
+    write_json(Path(path), report(*arguments, **options))
+
+
+def describe_model(model: VideoModel) -> dict[str, Any]:
+    """Which model it is: its name, configuration, number of parameters and the checksum of its weights."""
+    return {
+        "name": model_name(model),
+        "configuration": configuration(model.config),
+        "parameters": parameter_count(model),
+        "sha256": weights_checksum(model),
+    }
+
+
+def describe_data(data: VideoDataset) -> dict[str, Any]:
+    """Which data it is: name with split, and configuration."""
+    return {"name": data_name(data), "clips": len(data), "configuration": configuration(data.config)}
+
+
+def model_name(model: VideoModel) -> str:
+    """The name in the catalog, which is that of the file."""
+    return type(model).__module__.rpartition(".")[2]
+
+
+def data_name(data: VideoDataset) -> str:
+    """The name in the catalog and the split, as in weizmann/test."""
+    return f"{type(data).__module__.rpartition('.')[2]}/{data.split}"
+
+
+def predict(model: VideoModel, clip: Clip, question: Question, frames_per_call: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pieces of the answer: which frames (n,), and the frames (n, C, H, W), in order, `frames_per_call` at a time."""
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    for asked in torch.split(question.asked, frames_per_call):
+        seen = _around(question.seen, asked, int(model.config.neighbours))
+        observed = Batch.collate([_remeasured(clip[seen])]).to(device)
+        yield asked, model(observed, clip.times[asked][None].to(device)).frames[0].cpu()
+
+
+def _score(model: VideoModel, clip: Clip, question: Question, lpips: Lpips | None, pixels_per_call: int) -> FrameScores:
+    frames_per_call = max(1, pixels_per_call // (clip.size[0] * clip.size[1]))
+    parts = []
+    for asked, frames in predict(model, clip, question, frames_per_call):
+        target = clip.frames[asked]
+        if clip.valid is not None:  # what was not measured cannot be wrong
+            target = torch.where(clip.valid[asked], target, frames)
+        parts.append(score_frames(frames, target, lpips))
+    return FrameScores.join(parts)
+
+
+def _around(seen: Tensor, asked: Tensor, neighbours: int) -> Tensor:
+    """Those of the seen frames that any of the asked ones, both in order, has among its nearest on each side."""
+    first = int(torch.searchsorted(seen, asked[0])) - neighbours
+    last = int(torch.searchsorted(seen, asked[-1])) + neighbours
+    return seen[max(first, 0) : last]
+
+
+def _remeasured(seen: Clip) -> Clip:
+    """A gap declared for the whole clip is not that of the frames that are left; theirs is measured, as in training."""
+    if len(seen) < 2:
+        return seen
+    return replace(seen, meaning=replace(seen.meaning, frame_gap=None))

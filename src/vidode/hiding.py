@@ -1,0 +1,112 @@
+"""Which frames of a whole clip are hidden and asked for, when a model is measured.
+
+scheme                    seen                                          asked
+every-second              frames 0, 2, 4, ...                           frames 1, 3, 5, ... between them
+random-40                 60 % at random, first and last among them     the other 40 %
+beyond-5                  all up to each of four cuts, at quarters      the next five
+regular-interpolation     0, 2, 4, 6, 8 of the first ten                1, 3, 5, 7
+regular-extrapolation     0 ... 4 of the first ten                      5 ... 9
+irregular-interpolation   first, last and 8 others of the first twenty  the other ten
+irregular-extrapolation   first and 4 others of the first ten           5 of the ten after, the last among them
+
+Regular and irregular windows are those of Vid-ODE (AAAI 2021), which measures one window from the start of each clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from vidode.clip import InvalidInput
+from vidode.configuration import closest
+from vidode.models import Task
+from vidode.sampling import SamplingConfig, generator_for, select
+
+HIDDEN_SHARE = 0.4
+STEPS_BEYOND = 5
+CUTS = 4
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a model sees of a clip and what it is asked: indices of frames, increasing. seen: (T,), asked: (K,)."""
+
+    seen: Tensor
+    asked: Tensor
+
+    @property
+    def distance(self) -> Tensor:
+        """(K,) frames from each asked one to the nearest seen one, 1 or more."""
+        return (self.asked[:, None] - self.seen).abs().amin(dim=1)
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A way to hide. ask: from the length of a clip to its questions, none where the clip is too short."""
+
+    task: Task
+    ask: Callable[[int, Generator], list[Question]]
+
+
+def questions(name: str, length: int, seed: int, clip: int) -> list[Question]:
+    """The questions on a clip of `length` frames; they depend on the seed and the clip's index, not on other clips."""
+    return scheme(name).ask(length, generator_for(seed, clip))
+
+
+def scheme(name: str) -> Scheme:
+    """A scheme by name. Raises `InvalidInput` naming the closest."""
+    if name not in SCHEMES:
+        raise InvalidInput(f"no hiding scheme is called {name!r}; {closest(name, list(SCHEMES))}")
+    return SCHEMES[name]
+
+
+def _every_second(length: int, generator: Generator) -> list[Question]:
+    # The last frame of an even number would lie beyond what is seen; it is left out.
+    frames = torch.arange(length - (length + 1) % 2)
+    return [Question(frames[::2].contiguous(), frames[1::2])] if len(frames) >= 3 else []
+
+
+def _random_40(length: int, generator: Generator) -> list[Question]:
+    if length < 3:
+        return []
+    count = min(max(round(HIDDEN_SHARE * length), 1), length - 2)
+    hidden = 1 + torch.randperm(length - 2, generator=generator)[:count]
+    is_seen = torch.ones(length, dtype=torch.bool)
+    is_seen[hidden] = False
+    return [Question(is_seen.nonzero()[:, 0], hidden.sort().values)]
+
+
+def _beyond_5(length: int, generator: Generator) -> list[Question]:
+    last = length - STEPS_BEYOND
+    ends = sorted({round(k * last / CUTS) for k in range(1, CUTS + 1)})
+    return [
+        Question(torch.arange(end), torch.arange(end, end + STEPS_BEYOND))
+        for end in ends
+        if end >= 2  # a motion is seen in two frames
+    ]
+
+
+def _window(kind: str, task: Task) -> Scheme:
+    config = SamplingConfig(scheme="irregular" if kind == "irregular" else "regular", interpolation=0.5)
+
+    def ask(length: int, generator: Generator) -> list[Question]:
+        if length < config.length(task):
+            return []
+        selection = select(config, task, generator, test=True)
+        return [Question(selection.seen, selection.asked)]
+
+    return Scheme(task, ask)
+
+
+SCHEMES: dict[str, Scheme] = {
+    "every-second": Scheme("interpolation", _every_second),
+    "random-40": Scheme("interpolation", _random_40),
+    "beyond-5": Scheme("extrapolation", _beyond_5),
+    "regular-interpolation": _window("regular", "interpolation"),
+    "regular-extrapolation": _window("regular", "extrapolation"),
+    "irregular-interpolation": _window("irregular", "interpolation"),
+    "irregular-extrapolation": _window("irregular", "extrapolation"),
+}

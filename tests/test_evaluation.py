@@ -1,0 +1,180 @@
+"""A row is what it says: the same whole or in pieces, from what is seen alone, with its origin beside it."""
+
+import json
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from vidode.blocks.perceptual import Lpips
+from vidode.clip import Batch, Clip, InvalidInput, Meaning
+from vidode.datasets import VideoDataset
+from vidode.evaluation import evaluate, measure, predict, report, write_report
+from vidode.hiding import SCHEMES, questions
+from vidode.metrics import PROTOCOLS, Metrics
+from vidode.models import Prediction, VideoModel, build
+from vidode.models.blend import Blend, BlendConfig
+
+FLOORS = ("copy_last", "blend", "optical_flow")
+
+
+@dataclass(frozen=True)
+class DriftConfig:
+    lengths: tuple[int, ...] = (24, 31)
+    root: str = "/somewhere/on/this/machine/drift"
+
+
+class Drift(VideoDataset):
+    """Random textures that drift and flicker."""
+
+    config: DriftConfig
+
+    def __len__(self) -> int:
+        return len(self.config.lengths)
+
+    def clip(self, index: int) -> Clip:
+        generator = torch.Generator().manual_seed(index)
+        coarse = torch.rand(1, 3, 7, 9, generator=generator)
+        picture = torch.nn.functional.interpolate(coarse, size=(32, 80), mode="bicubic", align_corners=True)[0].clamp(
+            0, 1
+        )
+        steps = range(self.config.lengths[index])
+        frames = torch.stack([picture[:, :, i % 47 : i % 47 + 33] * (0.8 + 0.2 * (i % 7) / 6) for i in steps])
+        meaning = Meaning(value_range=(0.0, 255.0), frame_gap=1 / 25)
+        return Clip(frames * 255, torch.arange(len(frames)).double() / 25 + 3, meaning=meaning)
+
+
+def drift(*lengths: int) -> Drift:
+    return Drift(DriftConfig(lengths or (24, 31)), "test")
+
+
+@pytest.mark.parametrize("name", FLOORS)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_streaming_equals_whole(name, scheme):
+    model, data = build(name), drift()
+    whole = measure(model, data, scheme, pixels_per_call=10**9)
+    pieces = measure(model, data, scheme, pixels_per_call=3 * 32 * 33)
+    torch.testing.assert_close(pieces.scores.mse, whole.scores.mse, rtol=0, atol=1e-6)
+    torch.testing.assert_close(pieces.scores.ssim_luma, whole.scores.ssim_luma, rtol=0, atol=1e-5)
+    assert torch.equal(pieces.distance, whole.distance)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_row_is_the_metrics_of_the_answers(protocol):
+    model, data = build("blend"), drift()
+    metrics = Metrics(protocol)
+    for index in range(len(data)):
+        clip = data.clip(index).normalised()
+        (question,) = questions("random-40", len(clip), 5, index)
+        query = clip.times[question.asked][None]
+        metrics.update(model(Batch.collate([clip[question.seen]]), query).frames[0], clip.frames[question.asked])
+    row = evaluate(model, data, "random-40", protocol, seed=5)
+    expected = metrics.compute()
+    assert (row.model, row.data, row.scheme, row.protocol) == ("blend", "test_evaluation/test", "random-40", protocol)
+    assert (row.clips, row.skipped, row.scores.frames) == (2, 0, expected.frames)
+    assert row.scores.psnr == pytest.approx(expected.psnr, rel=1e-6)
+    assert row.scores.ssim == pytest.approx(expected.ssim, rel=1e-6)
+
+
+class Spy(Blend):
+    """A blend that notes what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__(BlendConfig())
+        self.given: list[tuple[Batch, Tensor]] = []
+
+    def forward(self, observed: Batch, query: Tensor) -> Prediction:
+        self.given.append((observed, query))
+        return super().forward(observed, query)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_model_is_given_nothing_that_it_is_asked_for_and_no_more_than_it_needs(scheme):
+    spy, clip = Spy(), drift(200).clip(0).normalised()
+    for question in questions(scheme, len(clip), 0, 0):
+        spy.given.clear()
+        asked = torch.cat([asked for asked, _ in predict(spy, clip, question, frames_per_call=4)])
+        assert torch.equal(asked, question.asked)
+        hidden = set(clip.times[question.asked].tolist())
+        for observed, query in spy.given:
+            times = observed.times[0].tolist()
+            assert not hidden & set(times)
+            assert query.shape[1] <= 4
+            assert observed.frame_gap is not None
+            assert bool(observed.frame_gap.isnan().all())
+            inside = sum(query.min() < t < query.max() for t in times)
+            assert len(times) <= inside + 4
+
+
+def test_beyond_the_end_the_step_is_the_distance():
+    row = evaluate(build("copy_last"), drift(), "beyond-5")
+    assert list(row.by_distance) == [1, 2, 3, 4, 5]
+    assert {scores.frames for scores in row.by_distance.values()} == {8}
+    assert row.scores.mse == pytest.approx(sum(scores.mse for scores in row.by_distance.values()) / 5)
+    assert row.by_distance[1].psnr > row.by_distance[5].psnr
+
+
+def test_a_perfect_model_gets_the_bound():
+    class Still(Drift):
+        def clip(self, index: int) -> Clip:
+            clip = super().clip(index)
+            return replace(clip, frames=clip.frames[:1].round().expand_as(clip.frames))
+
+    row = evaluate(build("blend"), Still(DriftConfig(), "test"), lpips=Lpips().eval())
+    assert (row.scores.mse, row.scores.psnr, row.scores.lpips) == (0, 100, 0)
+
+
+def test_clips_too_short_are_counted_and_all_too_short_is_refused():
+    row = evaluate(build("blend"), drift(24, 5), "regular-interpolation")
+    assert (row.clips, row.skipped) == (1, 1)
+    with pytest.raises(InvalidInput, match="none of 1 clips is long enough for regular-interpolation"):
+        evaluate(build("blend"), drift(5), "regular-interpolation")
+
+
+def test_pixels_that_were_not_measured_are_not_scored():
+    class Holed(Drift):
+        hole = 0.0
+
+        def clip(self, index: int) -> Clip:
+            clip = super().clip(index)
+            valid = torch.ones(len(clip), 1, 32, 33, dtype=torch.bool)
+            valid[:, :, 3:9, 3:9] = False
+            return replace(clip, frames=torch.where(valid, clip.frames, self.hole), valid=valid)
+
+    data = Holed(DriftConfig(), "test")
+    scores = evaluate(build("blend"), data).scores
+    data.hole = torch.nan
+    assert evaluate(build("blend"), data).scores == scores
+
+
+def test_a_report_carries_where_it_comes_from_and_no_folder_of_this_machine(tmp_path):
+    model, data = build("blend"), drift()
+    measured = measure(model, data, "every-second", seed=7)
+    path = tmp_path / "deep" / "row.json"
+    write_report(path, measured, model, data, command="vidode evaluate blend")
+    got = json.loads(path.read_text())
+    assert got == json.loads(json.dumps(report(measured, model, data, command="vidode evaluate blend")))
+    assert got["command"] == "vidode evaluate blend"
+    assert got["seed"] == 7
+    assert got["versions"]["torch"] == torch.__version__
+    assert got["data"]["configuration"]["root"] == "drift"
+    assert [row["protocol"] for row in got["rows"]] == list(PROTOCOLS)
+    assert got["rows"][0]["by_distance"]["1"]["frames"] == got["rows"][0]["scores"]["frames"]
+    assert "somewhere" not in path.read_text()
+    assert [file.name for file in path.parent.iterdir()] == ["row.json"]
+
+
+def test_the_checksum_follows_the_data():
+    model = build("copy_last")
+    one, same, other = (measure(model, data).checksum for data in (drift(24), drift(24), drift(25)))
+    assert one == same != other
+
+
+def test_a_task_that_the_model_cannot_do_is_refused():
+    class Inside(Blend):
+        tasks = ("interpolation",)
+
+    model: VideoModel = Inside(BlendConfig())
+    with pytest.raises(InvalidInput, match="cannot do extrapolation"):
+        evaluate(model, drift(), "beyond-5")
