@@ -74,7 +74,7 @@ def test_half_storage_halves_the_file_and_rounds_to_float16_only(model, folder, 
 def test_the_description_says_what_was_saved(folder):
     found = checkpoints.describe(folder)
     assert (found.model, found.card, found.stored) == ("tiny_net", {"steps": 3}, "float32")
-    assert found.configuration == {"channels": 3, "width": 5, "critic": True}
+    assert found.configuration == {"channels": 3, "width": 5, "critic": True, "noisy": True}
     assert found.sha256 == hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
 
 

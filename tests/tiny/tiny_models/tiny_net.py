@@ -14,6 +14,7 @@ class TinyNetConfig:
     channels: int = 1
     width: int = 4
     critic: bool = True
+    noisy: bool = True  # batch normalisation and noise, for both of which it matters who shares a batch
 
 
 class TinyNet(VideoModel):
@@ -23,7 +24,7 @@ class TinyNet(VideoModel):
         super().__init__()
         self.config = config
         self.enter = nn.Conv2d(config.channels + 1, config.width, 3, padding=1)
-        self.norm = nn.BatchNorm2d(config.width)
+        self.norm = nn.BatchNorm2d(config.width) if config.noisy else nn.Identity()
         self.leave = nn.Conv2d(config.width, config.channels, 3, padding=1)
 
     def forward(self, observed: Batch, query: Tensor) -> Prediction:
@@ -32,7 +33,7 @@ class TinyNet(VideoModel):
         start = observed.frames[rows, last][:, None].expand(-1, query.shape[1], -1, -1, -1).flatten(0, 1)
         ahead = (query - observed.times[rows, last][:, None]).float().flatten()[:, None, None, None]
         hidden = self.norm(self.enter(torch.cat([start, ahead.expand_as(start[:, :1])], dim=1))).relu()
-        if self.training:
+        if self.training and self.config.noisy:
             hidden = hidden + 0.1 * torch.randn_like(hidden)
         return Prediction(frames=(start + self.leave(hidden)).unflatten(0, query.shape))
 

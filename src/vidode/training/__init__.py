@@ -1,0 +1,174 @@
+"""Training: one loop for every model, which it knows by its contract alone.
+
+    config = read_config("configs/bouncing_balls_vid_ode.yaml")
+    model = vidode.load(train(config, "runs/balls"))
+
+A run is a folder: config.yaml, checkpoints/, metrics.csv, tensorboard/, samples/, and at the end model/, which
+`vidode.load` reads. A run that was stopped in any way goes on when it is started again, and on the processor ends
+with the same weights, bit for bit, as one that was not stopped.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.fabric.utilities.warnings import PossibleUserWarning
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities import rank_zero_only
+
+from vidode import checkpoints
+from vidode.clip import InvalidInput
+from vidode.configuration import plain
+from vidode.models import Example, parameter_count
+from vidode.training.config import Choice, RunConfig, TrainingConfig, as_yaml, config_from, read_config, same_run
+from vidode.training.examples import Stream, steps_per_epoch, validation_examples
+from vidode.training.journal import CsvLog, Journal, NotFinite
+from vidode.training.learner import Learner
+from vidode.training.progress import Bar
+from vidode.training.resume import Interrupted, Keeper, Place, Request, ending_cleanly, newest
+
+__all__ = [
+    "Choice",
+    "Interrupted",
+    "NotFinite",
+    "RunConfig",
+    "TrainingConfig",
+    "as_yaml",
+    "config_from",
+    "read_config",
+    "train",
+]
+
+
+def train(config: TrainingConfig, folder: str | Path, facts: Mapping[str, Any] | None = None) -> Path:
+    """Train, or go on training, in a folder; the folder of the saved model.
+
+    facts: more to record in the model's card, such as the command and the commit.
+
+    Raises `InvalidInput` for a configuration that cannot be trained or differs from that of the run in the folder,
+    `Interrupted` after Ctrl-C, with a checkpoint saved, and `NotFinite` where the loss stops being a number.
+    """
+    folder = Path(folder)
+    result = folder / "model"
+    _claim(folder, config)
+    place = newest(folder / "checkpoints")
+    if place.step >= config.steps and result.is_dir():
+        return result
+    data = config.open_data("train")
+    learner = Learner(config, steps_per_epoch(data, config))
+    journal, request = Journal(folder, _validation(config)), Request()
+    callbacks = [journal, Bar(), Keeper(folder / "checkpoints", request)]
+    with _quiet(), ending_cleanly(request):
+        trainer = _trainer(config, folder, place, callbacks)
+        trainer.fit(learner, datamodule=Stream(data, config, place.step), ckpt_path=place.path, weights_only=True)
+    if learner.done < config.steps:
+        raise Interrupted(
+            f"stopped at step {learner.done} of {config.steps}, saved in {folder}; start it again to go on from there"
+        )
+    if trainer.is_global_zero:
+        checkpoints.save(learner.result, result, config.model.name, _card(learner, journal, facts or {}), config.half)
+    return result
+
+
+def _claim(folder: Path, config: TrainingConfig) -> None:
+    """Make the folder this run's. Raises `InvalidInput` where it holds a run of another configuration."""
+    path = folder / "config.yaml"
+    if path.is_file() and any((folder / "checkpoints").glob("*.ckpt")):
+        old = read_config(path)
+        if not same_run(old, config):
+            before, now = plain(old), plain(config)
+            name = next(key for key in now if key not in ("run", "steps") and before[key] != now[key])
+            raise InvalidInput(
+                f"{folder} holds a run with {name} {before[name]!r}, not {now[name]!r}; choose another folder"
+            )
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".part")
+        draft.write_text(as_yaml(config))
+        draft.replace(path)
+
+
+def _validation(config: TrainingConfig) -> list[Example]:
+    if not config.run.validation_every and not config.run.sample_every:
+        return []
+    return validation_examples(config.open_data(config.run.validation_split), config)
+
+
+def _trainer(
+    config: TrainingConfig, folder: Path, place: Place, callbacks: list[lightning.Callback]
+) -> lightning.Trainer:
+    # What comes with Lightning for checkpoints, progress and validation counts in epochs; here a step is the measure.
+    return lightning.Trainer(
+        accelerator=_accelerator(config),
+        devices=config.run.processes,
+        strategy=_strategy(config),
+        precision="bf16-mixed" if config.precision == "bfloat16" else "32-true",
+        max_epochs=1,
+        callbacks=callbacks,
+        logger=[CsvLog(folder / "metrics.csv", place.step), _tensorboard(folder, place.step)],
+        log_every_n_steps=max(1, config.run.log_every),
+        default_root_dir=folder,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        limit_val_batches=0,
+    )
+
+
+def _accelerator(config: TrainingConfig) -> str:
+    if config.run.device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return config.run.device
+
+
+def _strategy(config: TrainingConfig) -> DDPStrategy | str:
+    if config.run.processes == 1:
+        return "auto"
+    backend = "nccl" if _accelerator(config) == "cuda" else "gloo"
+    # The critics' pass uses none of the model's weights and the model's pass none of the critics'.
+    return DDPStrategy(find_unused_parameters=True, process_group_backend=backend)
+
+
+def _tensorboard(folder: Path, start: int) -> TensorBoardLogger:
+    purge: dict[str, Any] = {"purge_step": start + 1} if start else {}
+    return TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False, **purge)
+
+
+def _card(learner: Learner, journal: Journal, facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "training": plain(learner.config),
+        "steps": learner.done,
+        "seconds": round(journal.seconds, 1),
+        "scores": journal.scores,
+        "parameters": parameter_count(learner.model),
+        "versions": {name: version(name) for name in ("vidode", "torch", "lightning")},
+        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
+        **facts,
+    }
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Lightning's remarks on hardware, its advice on loaders, and what it has yet to change in itself."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PossibleUserWarning)
+            for kind in (FutureWarning, DeprecationWarning):
+                warnings.filterwarnings("ignore", category=kind, module=r"lightning\.")
+            yield
+    finally:
+        logger.setLevel(level)

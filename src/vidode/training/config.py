@@ -1,0 +1,140 @@
+"""What a training run is: read from YAML, written beside the weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from vidode import datasets, models
+from vidode.clip import InvalidInput
+from vidode.configuration import configure, plain
+from vidode.datasets import Split, VideoDataset
+from vidode.models import OptimiserConfig, VideoModel
+from vidode.sampling import SamplingConfig
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A name of the catalog and the options it is built with."""
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """How the run is carried out. Changing any of it in the middle of a run leaves the examples as they are.
+
+    device: "auto" takes an accelerator where there is one. processes: of which each has a device, or a share of the
+    processor. workers: that prepare examples, per process; 0 prepares them between steps. The others count steps; 0
+    turns that off. samples: pictures, from the first validation clips. keep: the newest checkpoints that stay.
+    """
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    processes: int = 1
+    workers: int = 0
+    log_every: int = 50
+    sample_every: int = 0
+    checkpoint_every: int = 500
+    validation_every: int = 0
+    validation_clips: int = 16
+    validation_split: Split = "validation"
+    keep: int = 2
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """What is trained on what, and how.
+
+    optimiser: fields of `OptimiserConfig` that differ from the model's own. batch_size: clips a step, over all
+    processes together.
+    steps_per_epoch: that learning rates which fall by the epoch count; by default those that show every clip once.
+    average: decay of the moving average of the weights, such as 0.999; the average is what is saved as the model.
+    half: save the model as float16. precision "bfloat16" is mixed: weights and losses stay float32.
+    """
+
+    model: Choice
+    data: Choice
+    steps: int
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    optimiser: dict[str, Any] = field(default_factory=dict)
+    batch_size: int = 8
+    steps_per_epoch: int | None = None
+    seed: int = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    average: float | None = None
+    half: bool = False
+    run: RunConfig = field(default_factory=RunConfig)
+
+    def __post_init__(self) -> None:
+        for name, value in (("steps", self.steps), ("batch_size", self.batch_size)):
+            if value < 1:
+                raise InvalidInput(f"{name} is {value}; expected at least 1")
+        if self.steps_per_epoch is not None and self.steps_per_epoch < 1:
+            raise InvalidInput(f"steps_per_epoch is {self.steps_per_epoch}; expected at least 1")
+        if self.average is not None and not 0 < self.average < 1:
+            raise InvalidInput(f"average is {self.average}; expected a decay between 0 and 1, such as 0.999")
+        if self.run.processes < 1 or self.batch_size % self.run.processes:
+            raise InvalidInput(
+                f"batch_size is {self.batch_size} with {self.run.processes} processes; expected a multiple of them"
+            )
+
+    def build_model(self) -> VideoModel:
+        """The model with random weights. Raises `InvalidInput` where it cannot learn what is sampled."""
+        model = models.build(self.model.name, **self.model.options)
+        if not model.trainable:
+            raise InvalidInput(f"{self.model.name} has nothing to learn; choose another model to train")
+        for task in self.sampling.tasks:
+            models.require_task(model, task, self.model.name)
+        return model
+
+    def open_data(self, split: Split) -> VideoDataset:
+        """The data set in a split."""
+        return datasets.open_dataset(self.data.name, split, **self.data.options)
+
+    def optimiser_of(self, model: VideoModel) -> OptimiserConfig:
+        """The model's own optimiser with the fields that differ."""
+        return configure(OptimiserConfig, {**plain(model.optimiser), **self.optimiser}, "optimiser")
+
+
+def read_config(path: str | Path) -> TrainingConfig:
+    """A training configuration from a YAML file.
+
+    Raises `InvalidInput` for a missing file, what is not YAML, and unknown or missing keys, with the closest name.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InvalidInput(f"no configuration file {path}; expected a YAML file such as those in configs/")
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise InvalidInput(f"{path} holds {type(values).__name__}; expected keys with values, such as steps: 1000")
+    return config_from(values, str(path))
+
+
+def config_from(values: dict[str, Any], owner: str = "training configuration") -> TrainingConfig:
+    """A training configuration from plain values, as YAML gives them. Raises `InvalidInput` as `read_config`."""
+    missing = [key for key in ("model", "data", "steps") if key not in values]
+    if missing:
+        raise InvalidInput(f"{owner} has no {' and no '.join(missing)}; expected model, data and steps")
+    for key in ("model", "data"):
+        if isinstance(values[key], str):
+            values = {**values, key: {"name": values[key]}}
+        elif "name" not in values[key]:
+            raise InvalidInput(f"{owner}, {key} has no name; expected a name and options")
+    return configure(TrainingConfig, values, owner)
+
+
+def as_yaml(config: TrainingConfig) -> str:
+    """The inverse of `read_config`."""
+    return yaml.safe_dump(plain(config), sort_keys=False)
+
+
+def same_run(old: TrainingConfig, new: TrainingConfig) -> bool:
+    """Whether a run that began as `old` may go on as `new`: longer, or carried out in another way."""
+    return replace(old, run=new.run, steps=new.steps) == new
