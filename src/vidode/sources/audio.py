@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 from av.container import OutputContainer
@@ -25,8 +26,8 @@ class AudioCopy:
         container = self._opened.__enter__()
         streams = container.streams.audio
         self._copies = {stream.index: _added(output, stream) for stream in streams}
-        self._packets: Iterator[av.Packet] = iter(container.demux(*streams)) if streams else iter(())
-        self._next: av.Packet | None = next(self._packets, None)
+        self._packets: Iterator[av.Packet[Any]] = iter(container.demux(*streams)) if streams else iter(())
+        self._next: av.Packet[Any] | None = next(self._packets, None)
 
     def until(self, time: Fraction | None) -> None:
         """Write every packet up to this time in seconds; all that are left where it is None."""

@@ -38,7 +38,7 @@ class Draft:
             if self.target.is_dir():
                 self._replace_folder()
             else:
-                os.replace(self.path, self.target)
+                self.path.replace(self.target)
 
     def discard(self) -> None:
         """Remove what was written so far."""

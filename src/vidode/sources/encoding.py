@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import torch
@@ -12,7 +15,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 from torch import Tensor
 
-from vidode.clip import InvalidInput
+from vidode.clip import InvalidInput, Meaning
 from vidode.sources import Frame, Sink, Source
 from vidode.sources.audio import AudioCopy
 from vidode.sources.colour import FULL, RGB, Layout, Tags, planar_layout, write_pixels
@@ -40,16 +43,32 @@ LOSSLESS = {
 }
 
 
+@dataclass(frozen=True)
+class Encoding:
+    """How pictures are encoded.
+
+    codec: an FFmpeg encoder (by default H.264, VP9 for webm). quality: its constant rate factor, lower is better.
+    lossless: bit-exact in the pixel format. audio: copy the source's sound.
+    """
+
+    codec: str | None = None
+    quality: int | None = None
+    lossless: bool = False
+    audio: bool = True
+
+
+UNIT = Meaning()
+AS_USUAL = Encoding()
+
+
 class VideoSink(Sink):
     """A video file being written: mp4, mov, mkv or webm.
 
     like: the source that the frames come from. From a video its pixel format, colour tags, pixel aspect and sound
-    are taken; frames are written upright, as they are given. From any source the value range is taken.
+    are taken; frames are written upright, as they are given. meaning: of the frames' values.
     times: the times that will be written, where they are known; rate: the frame rate, where there is one. From them
     and the source's time base a time base is chosen that holds the times exactly (see `ticks`); Matroska and WebM
     round to milliseconds. Each frame lasts until the next one, and the last one 1 / rate or as long as the one before.
-    codec: an FFmpeg encoder (by default H.264, VP9 for webm). quality: its constant rate factor, lower is better.
-    lossless: bit-exact in the pixel format. audio: copy the source's sound.
 
     Even sizes keep the source's pixel format where the codec has it, and are yuv420p otherwise; odd sizes have full
     chroma. RGB sources and arrays stay RGB when lossless.
@@ -62,21 +81,19 @@ class VideoSink(Sink):
         path: str | Path,
         *,
         like: Source | None = None,
+        meaning: Meaning = UNIT,
         overwrite: bool = False,
         rate: Fraction | None = None,
-        times: list[Fraction] | None = None,
-        codec: str | None = None,
-        quality: int | None = None,
-        lossless: bool = False,
-        audio: bool = True,
+        times: Sequence[Fraction] | None = None,
+        encoding: Encoding = AS_USUAL,
     ) -> None:
         self._draft = Draft(path, overwrite)
         self._like = like if isinstance(like, VideoSource) else None
-        self._range = (0.0, 1.0) if like is None else like.meaning.value_range
+        self._range = meaning.value_range
         container, default = CONTAINERS[self._draft.target.suffix.lower()]
-        if default == "libx264" and lossless and _is_rgb(self._like):
+        if default == "libx264" and encoding.lossless and _is_rgb(self._like):
             default = "libx264rgb"
-        self._lossless, self._rate = lossless, rate
+        self._lossless, self._rate = encoding.lossless, rate
         known = None if self._like is None else self._like.time_base
         exact = container in ("mp4", "mov")
         self._base = time_base(times, rate, known) if exact else MILLISECONDS
@@ -87,8 +104,8 @@ class VideoSink(Sink):
         options = _movie_ticks(self._base) if exact else {}
         self._output: OutputContainer = av.open(str(self._draft.path), "w", container, container_options=options)
         try:
-            self._stream = _video_stream(self._output, codec or default, quality, lossless)
-            if audio and self._like is not None:
+            self._stream = _video_stream(self._output, encoding.codec or default, encoding)
+            if encoding.audio and self._like is not None:
                 self._audio = AudioCopy(self._like, self._output)
         except BaseException:
             self.discard()
@@ -160,11 +177,12 @@ class VideoSink(Sink):
         with reported(self._draft.target):
             self._mux(self._stream.encode(picture))
 
-    def _mux(self, packets: list[av.Packet]) -> None:
+    def _mux(self, packets: list[av.Packet[Any]]) -> None:
         for packet in packets:
-            # Not every encoder hands durations on, and the container needs the last one.
-            packet.duration = self._durations.pop(packet.pts)
-            if self._audio is not None:
+            if packet.pts is not None:
+                # Not every encoder hands durations on, and the container needs the last one.
+                packet.duration = self._durations.pop(packet.pts)
+            if self._audio is not None and packet.dts is not None:
                 self._audio.until(packet.dts * self._base)
             self._output.mux(packet)
 
@@ -218,7 +236,8 @@ def _movie_ticks(base: Fraction) -> dict[str, str]:
     return {"movie_timescale": str(base.denominator), "video_track_timescale": str(base.denominator)}
 
 
-def _video_stream(output: OutputContainer, codec: str, quality: int | None, lossless: bool) -> VideoStream:
+def _video_stream(output: OutputContainer, codec: str, encoding: Encoding) -> VideoStream:
+    quality, lossless = encoding.quality, encoding.lossless
     if lossless and codec not in LOSSLESS:
         raise InvalidInput(f"codec {codec} has no lossless mode here; expected one of {', '.join(LOSSLESS)}")
     if quality is not None and (lossless or codec not in QUALITY):

@@ -17,7 +17,7 @@ SEGMENT = b"\x18\x53\x80\x67"
 
 
 def require_whole(path: Path) -> None:
-    """Raise `InvalidInput` for an empty file, and for an MP4, QuickTime, Matroska, WebM or AVI file that is cut short."""
+    """Raise `InvalidInput` for an empty file, and for an MP4, QuickTime, Matroska or AVI file that is cut short."""
     size = path.stat().st_size
     if size == 0:
         raise InvalidInput(f"{str(path)!r} is empty; expected a video file")

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
-import torch
 from av.container import InputContainer
+from av.sidedata.sidedata import SideData
 from av.stream import Disposition
 from av.video.stream import VideoStream
 from torch import Tensor
@@ -41,7 +42,7 @@ class Orientation:
         data = frame.side_data.get("DISPLAYMATRIX")
         if data is None:
             return Orientation()
-        a, b, _, c, d, *_ = (int(value) for value in np.frombuffer(data, np.int32))
+        a, b, _, c, d, *_ = (int(value) for value in np.frombuffer(bytes(cast(SideData, data)), np.int32))
         if abs(b) > abs(a):
             return Orientation(True, flip_rows=b < 0, flip_columns=c < 0)
         return Orientation(False, flip_rows=d < 0, flip_columns=a < 0)
@@ -54,10 +55,15 @@ class Orientation:
 
     @property
     def degrees(self) -> int:
-        """Clockwise turn in degrees; mirrored pictures count as the turn that their first row takes."""
+        """Clockwise turn in degrees, before mirroring left to right where the picture is `mirrored` too."""
         if self.transpose:
-            return 90 if self.flip_columns else 270
+            return 90 if self.flip_columns != self.mirrored else 270
         return 180 if self.flip_rows else 0
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether no turn alone shows the picture as it is to be shown."""
+        return self.transpose ^ self.flip_rows ^ self.flip_columns
 
 
 class VideoSource(Source):
@@ -67,8 +73,8 @@ class VideoSource(Source):
     The display matrix is applied: a phone's upright video comes out upright.
 
     Attributes beside those of `Source`, as the file stores them: `path`, `time_base`, `average_rate` (declared, None
-    where it is not), `pixel_format`, `layout` (its planes), `tags` (colours), `orientation`, `sample_aspect` (of a pixel, as shown),
-    `audio` (codec names).
+    where it is not), `pixel_format`, `layout` (its planes), `tags` (colours), `orientation`, `sample_aspect` (of a
+    pixel, as shown), `audio` (codec names).
 
     Raises `InvalidInput` for a file that is missing, empty, cut short, damaged, no video, or without pictures; while
     iterating, for damaged frames, sizes that change and times that do not increase.
@@ -116,20 +122,21 @@ class VideoSource(Source):
             stream = _pictures(container, self.path)
             stream.thread_type = "AUTO"
             for index, picture in enumerate(_decoded(container, stream)):
-                self._check(picture, index)
-                time = picture.pts * Fraction(picture.time_base)
+                time = self._time(picture, index)
                 yield Frame(self.orientation.apply(read_pixels(picture)), time)
 
-    def _check(self, picture: av.VideoFrame, index: int) -> None:
+    def _time(self, picture: av.VideoFrame, index: int) -> Fraction:
+        """The presentation time of a picture that is fit to be shown."""
         if picture.is_corrupt:
             raise InvalidInput(f"{str(self.path)!r}: frame {index} is damaged; copy or record the file again")
-        if picture.pts is None:
+        if picture.pts is None or picture.time_base is None:
             raise InvalidInput(f"{str(self.path)!r}: frame {index} has no time; remux it, for example to .mkv")
         if (picture.height, picture.width) != self._stored_size:
             raise InvalidInput(
                 f"{str(self.path)!r}: frame {index} has size {picture.width}x{picture.height} after"
                 f" {self._stored_size[1]}x{self._stored_size[0]}; expected one size: cut the file there"
             )
+        return picture.pts * Fraction(picture.time_base)
 
 
 @contextmanager
@@ -156,14 +163,14 @@ def _pictures(container: InputContainer, path: Path) -> VideoStream:
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             return stream
-    kinds = sorted({stream.type for stream in container.streams}) or ["nothing"]
+    kinds = sorted({str(stream.type) for stream in container.streams}) or ["nothing"]
     raise InvalidInput(f"{str(path)!r} holds {', '.join(kinds)} and no moving pictures; expected a video file")
 
 
 def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
     """Every frame in order of presentation. The demuxer's last packet is empty, which flushes the decoder."""
     for packet in container.demux(stream):
-        yield from packet.decode()  # type: ignore[misc]
+        yield from packet.decode()
 
 
 def _tags(frame: av.VideoFrame) -> Tags:
