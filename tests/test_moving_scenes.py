@@ -174,6 +174,16 @@ def test_a_window_longer_than_its_clip_is_refused(scenes):
         scenes.window(0, 7, torch.Generator())
 
 
+def test_a_data_set_degrades_what_is_observed_and_not_its_times():
+    data = open_dataset(
+        "moving_scenes", "train", size=[24, 24], frames=2, degradation={"clean": 0.0, "noise": [0.1, 0.1]}
+    )
+    clean = data.clip(0)
+    filmed = data.degrade(clean, torch.Generator().manual_seed(0))
+    assert (filmed.frames - clean.frames).abs().mean() > 0.02
+    assert torch.equal(filmed.times, clean.times)
+
+
 def test_degrading_is_reproducible_and_bounded():
     frames = draw_scene(4, detail=32).render(torch.tensor([0.1, 0.2]), (30, 44))
     how = Degradation(clean=0, compressed=1)

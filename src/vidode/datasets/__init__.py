@@ -5,12 +5,12 @@ A data set is one file in this folder, named after it, that defines one concrete
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal, get_type_hints
 
 import torch
-from torch import Tensor
 
 from vidode.clip import Clip, InvalidInput
 from vidode.configuration import catalog, configure, member
@@ -54,12 +54,12 @@ class VideoDataset(ABC):
         start = int(torch.randint(len(clip) - length + 1, (), generator=generator))
         return clip[start : start + length]
 
-    def degrade(self, frames: Tensor, generator: torch.Generator) -> Tensor:
-        """Clean frames (T, C, H, W) as a model in training observes them; the targets stay clean.
+    def degrade(self, clip: Clip, generator: torch.Generator) -> Clip:
+        """A clean clip as a model in training observes it; what is asked of the model stays clean.
 
         What was filmed is degraded already, so that only generated data override this.
         """
-        return frames
+        return clip
 
 
 def names() -> list[str]:
@@ -80,3 +80,9 @@ def config_class(name: str) -> type[Any]:
 def open_dataset(name: str, split: Split, **configuration: Any) -> VideoDataset:
     """A data set by name. Raises `InvalidInput` for an unknown name, option or split, or missing files."""
     return dataset_class(name)(configure(config_class(name), configuration, f"data set {name}"), split)
+
+
+def seed_of(*words: object) -> int:
+    """A seed of 63 bits for what is generated, such as clip `index` of a split: other words, another seed."""
+    digest = hashlib.sha256("/".join(map(str, words)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

@@ -6,14 +6,13 @@ the index, so that no scene is in two splits.
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from vidode.clip import Clip, InvalidInput, Meaning
-from vidode.datasets import Split, VideoDataset
+from vidode.datasets import Split, VideoDataset, seed_of
 from vidode.scenes import Degradation, Scene, SceneStyle, degrade, draw_scene
 
 
@@ -67,16 +66,15 @@ class MovingScenes(VideoDataset):
     def scene(self, index: int) -> Scene:
         """The scene of clip `index`, at any time and any size."""
         config = self.config
-        style = config.style
-        seed = _hash(config.seed, self.split, index)
-        return draw_scene(seed, min(config.size), config.frames, config.frame_gap, style)
+        seed = seed_of(config.seed, self.split, index)
+        return draw_scene(seed, min(config.size), config.frames, config.frame_gap, config.style)
 
     def times(self, index: int) -> Tensor:
         """When clip `index` is filmed (T,), float64 seconds."""
         config = self.config
         regular = torch.arange(config.frames, dtype=torch.float64)
         if config.jitter:
-            generator = torch.Generator().manual_seed(_hash(config.seed, self.split, index, "times"))
+            generator = torch.Generator().manual_seed(seed_of(config.seed, self.split, index, "times"))
             early = torch.rand(config.frames, generator=generator, dtype=torch.float64) * 2 - 1
             regular = regular + config.jitter * early
         return regular * config.frame_gap
@@ -100,12 +98,6 @@ class MovingScenes(VideoDataset):
             frames = frames.mean(dim=1, keepdim=True)
         return Clip(frames, times, meaning=Meaning(frame_gap=self.config.frame_gap))
 
-    def degrade(self, frames: Tensor, generator: torch.Generator) -> Tensor:
-        """Frames (T, C, H, W) with the sensor noise and coding that `degradation` describes."""
-        return degrade(frames, generator, self.config.degradation)
-
-
-def _hash(*words: object) -> int:
-    """63 bits that differ for all that differs."""
-    digest = hashlib.sha256("/".join(map(str, words)).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
+    def degrade(self, clip: Clip, generator: torch.Generator) -> Clip:
+        """The clip with the sensor noise and coding that `degradation` describes."""
+        return replace(clip, frames=degrade(clip.frames, generator, self.config.degradation))
