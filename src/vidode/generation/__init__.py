@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vidode.clip import Clip, Meaning
-from vidode.generation.gaps import Observed, gaps
+from vidode.generation.gaps import gaps
 from vidode.generation.maker import Maker, Options
 from vidode.models import VideoModel
 from vidode.sources import Frame
@@ -38,10 +38,10 @@ def generate(
     request, given = _as_request(times)
     masks = [None] * len(clip) if clip.valid is None else list(clip.valid)
     observed = (
-        Observed(pixels, as_fraction(time, "time"), valid)
+        Frame(pixels, as_fraction(time, "time"), valid)
         for pixels, time, valid in zip(clip.frames, clip.times.tolist(), masks, strict=True)
     )
-    made = list(_generated(model, observed, request, clip.meaning, options))
+    made = list(stream(model, observed, request, clip.meaning, options))
     return Clip(
         frames=torch.stack([frame.pixels for frame in made]),
         times=torch.tensor(given or [float(frame.time) for frame in made], dtype=torch.float64),
@@ -61,18 +61,10 @@ def stream(
 
     meaning: of the frames' values and clock, as a `Source` has it. Raises as `generate`, when the time comes.
     """
-    observed = (Observed(frame.pixels, frame.time) for frame in frames)
-    for made in _generated(model, observed, request, meaning or Meaning(), options or Options()):
-        yield Frame(made.pixels, made.time)
-
-
-def _generated(
-    model: VideoModel, frames: Iterable[Observed], request: TimeRequest, meaning: Meaning, options: Options
-) -> Iterator[Observed]:
-    maker = Maker(model, meaning, options)
+    maker = Maker(model, meaning or Meaning(), options or Options())
     if request.beyond:
         maker.require("extrapolation")
-    for gap in gaps(frames, maker.neighbours, meaning, options.cuts):
+    for gap in gaps(frames, maker.neighbours, maker.meaning, maker.options.cuts):
         if gap.at.index == 0:
             yield from maker.before(gap, request.before(gap.at.time))
         times = request.within(gap.at, gap.right[0].time) if gap.right else request.after(gap.at, gap.typical)
@@ -88,6 +80,6 @@ def _as_request(times: TimeRequest | Iterable[Number] | Tensor) -> tuple[TimeReq
     return Times(exact), [t if isinstance(t, float) else float(e) for t, e in zip(listed, exact, strict=True)]
 
 
-def _mask(frame: Observed, channels: int) -> Tensor:
+def _mask(frame: Frame, channels: int) -> Tensor:
     shape = (channels, *frame.pixels.shape[-2:])
     return torch.ones(shape, dtype=torch.bool) if frame.valid is None else frame.valid

@@ -7,20 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from torch import Tensor
-
 from vidode.clip import InvalidInput, Meaning
 from vidode.cuts import CutDetector, label_shots, neighbourhoods
+from vidode.sources import Frame
 from vidode.timing import TYPICAL_OVER, Reached, as_fraction, typical_gap
-
-
-@dataclass(frozen=True, eq=False)
-class Observed:
-    """One frame: pixels (C, H, W) in the clip's value range, its exact time, and which pixels are valid."""
-
-    pixels: Tensor
-    time: Fraction
-    valid: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +23,13 @@ class Gap:
     """
 
     at: Reached
-    left: list[Observed]
-    right: list[Observed]
+    left: list[Frame]
+    right: list[Frame]
     cut: bool
     typical: Fraction | None
 
 
-def gaps(frames: Iterable[Observed], neighbours: int, meaning: Meaning, detector: CutDetector | None) -> Iterator[Gap]:
+def gaps(frames: Iterable[Frame], neighbours: int, meaning: Meaning, detector: CutDetector | None) -> Iterator[Gap]:
     """One gap for each observation, the last of which has nothing on its right."""
     low, high = meaning.value_range
     labelled = label_shots(_in_order(frames), lambda item: ((item.pixels - low) / (high - low), item.time), detector)
@@ -58,8 +48,8 @@ def gaps(frames: Iterable[Observed], neighbours: int, meaning: Meaning, detector
         )
 
 
-def _in_order(frames: Iterable[Observed]) -> Iterator[Observed]:
-    last: Observed | None = None
+def _in_order(frames: Iterable[Frame]) -> Iterator[Frame]:
+    last: Frame | None = None
     for frame in frames:
         if last is not None and frame.time <= last.time:
             raise InvalidInput(

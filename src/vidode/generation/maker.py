@@ -13,8 +13,9 @@ from torch import Tensor
 
 from vidode.clip import Batch, Clip, InvalidInput, Meaning
 from vidode.cuts import CutDetector
-from vidode.generation.gaps import Gap, Observed
+from vidode.generation.gaps import Gap
 from vidode.models import Task, VideoModel, require_task
+from vidode.sources import Frame
 
 PIXELS_PER_CALL = 2**21
 """Pixels that a model is asked for at once, by default: 27 frames of 320x240, one of 1920x1080."""
@@ -51,12 +52,12 @@ class Maker:
         """Raise `InvalidInput` where the model cannot do a task."""
         require_task(self.model, task, self.name)
 
-    def before(self, gap: Gap, times: Iterator[Fraction]) -> Iterator[Observed]:
+    def before(self, gap: Gap, times: Iterator[Fraction]) -> Iterator[Frame]:
         """Frames before the first observation, from those of its shot that follow."""
         window = gap.left if gap.cut else [*gap.left, *gap.right]
         yield from self._made(window[: self.neighbours], times, "interpolation", gap.typical)
 
-    def within(self, gap: Gap, times: Iterator[Fraction]) -> Iterator[Observed]:
+    def within(self, gap: Gap, times: Iterator[Fraction]) -> Iterator[Frame]:
         """Frames from an observation until the next one, or after the last one."""
         here, n = gap.left[-1], self.neighbours
         first = next(times, None)
@@ -71,7 +72,7 @@ class Maker:
         else:
             yield from self._made(gap.left[-n:], times, "extrapolation", gap.typical)
 
-    def _at_observation(self, gap: Gap) -> Iterator[Observed]:
+    def _at_observation(self, gap: Gap) -> Iterator[Frame]:
         here, n = gap.left[-1], self.neighbours
         # At the last observation of a shot a query belongs to the gap before it (see `windows`).
         window = [*gap.left[-n:], *gap.right] if gap.right and not gap.cut else gap.left
@@ -81,16 +82,16 @@ class Maker:
             yield from self._made(window, iter([here.time]), "interpolation", gap.typical)
 
     def _made(
-        self, window: Sequence[Observed], times: Iterator[Fraction], task: Task, typical: Fraction | None
-    ) -> Iterator[Observed]:
+        self, window: Sequence[Frame], times: Iterator[Fraction], task: Task, typical: Fraction | None
+    ) -> Iterator[Frame]:
         """The model's frames at any number of times, some at a time."""
         limit = self.options.frames_per_call or max(1, PIXELS_PER_CALL // window[0].pixels[0].numel())
         while some := list(islice(times, limit)):
             self.require(task)
             frames = self._predicted(window, some, typical)
-            yield from (Observed(pixels, time) for pixels, time in zip(frames, some, strict=True))
+            yield from (Frame(pixels, time) for pixels, time in zip(frames, some, strict=True))
 
-    def _predicted(self, window: Sequence[Observed], times: Sequence[Fraction], typical: Fraction | None) -> Tensor:
+    def _predicted(self, window: Sequence[Frame], times: Sequence[Fraction], typical: Fraction | None) -> Tensor:
         """The model's frames (K, C, H, W) in the clip's value range, from what a query may see and nothing else."""
         start = window[0].time  # float64 is as exact as it can be when it counts from here
         clip = _as_clip(window, start, self._meaning(window, typical))
@@ -110,18 +111,18 @@ class Maker:
         black, white = self.meaning.value_range
         return frames if (black, white) == (0.0, 1.0) else frames * (white - black) + black
 
-    def _meaning(self, window: Sequence[Observed], typical: Fraction | None) -> Meaning:
+    def _meaning(self, window: Sequence[Frame], typical: Fraction | None) -> Meaning:
         """A frame alone in its shot has no gap of its own; those before the cut tell it."""
         if len(window) > 1 or typical is None:
             return self.meaning
         return replace(self.meaning, frame_gap=float(typical))
 
 
-def _nearer(left: Observed, right: Observed, time: Fraction) -> Observed:
+def _nearer(left: Frame, right: Frame, time: Fraction) -> Frame:
     return left if time - left.time <= right.time - time else right
 
 
-def _as_clip(window: Sequence[Observed], start: Fraction, meaning: Meaning) -> Clip:
+def _as_clip(window: Sequence[Frame], start: Fraction, meaning: Meaning) -> Clip:
     valid = [frame.valid for frame in window if frame.valid is not None]
     return Clip(
         frames=torch.stack([frame.pixels for frame in window]),
