@@ -86,6 +86,14 @@ def test_shipped_weights_are_found_by_their_name_and_a_near_name_is_suggested(fo
         checkpoints.load("nett")
 
 
+def test_a_floor_is_loaded_by_its_name_and_has_no_checkpoint():
+    assert type(checkpoints.load("blend")).__name__ == "Blend"
+    with pytest.raises(InvalidInput, match="blend is a floor"):
+        checkpoints.describe("blend")
+    with pytest.raises(InvalidInput, match="did you mean 'copy_last'"):
+        checkpoints.load("copylast")
+
+
 def test_saving_replaces_a_checkpoint_and_leaves_nothing_beside_it(model, folder):
     with torch.no_grad():
         model.leave.bias += 1

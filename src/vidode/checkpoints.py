@@ -23,7 +23,7 @@ from torch import Tensor
 
 from vidode.clip import InvalidInput
 from vidode.configuration import closest, plain
-from vidode.models import VideoModel, build, model_class
+from vidode.models import VideoModel, build, model_class, names
 
 T = TypeVar("T")
 
@@ -49,6 +49,11 @@ def shipped() -> list[str]:
     """The names of the weights that come with the package, in alphabetical order."""
     root = _weights()
     return sorted(path.name for path in root.iterdir() if (path / CONFIG).is_file()) if root.is_dir() else []
+
+
+def floors() -> list[str]:
+    """The names of the models that learn nothing and so need no weights."""
+    return [name for name in names() if not model_class(name).trainable]
 
 
 def save(
@@ -88,10 +93,12 @@ def save(
 
 
 def load(name_or_folder: str | Path) -> VideoModel:
-    """A saved model in evaluation mode, from a folder or by the name of shipped weights.
+    """A saved model in evaluation mode, from a folder, by the name of shipped weights, or a floor by its name.
 
     Raises `InvalidInput` for an unknown name, with the closest one, and for whatever is wrong with the files.
     """
+    if _is_floor(name_or_folder):
+        return build(str(name_or_folder)).eval()
     found = describe(name_or_folder)
     model = build(found.model, **found.configuration)
     _fill(model, _tensors(found), found.folder)
@@ -136,11 +143,16 @@ def _find(name_or_folder: str | Path) -> Path:
     folder = Path(name_or_folder)
     if folder.is_dir():
         return folder
-    names = shipped()
-    if str(name_or_folder) in names:
+    if str(name_or_folder) in shipped():
         return _weights() / name_or_folder
-    hint = closest(str(name_or_folder), names) if names else "no weights come with this installation"
+    if _is_floor(name_or_folder):
+        raise InvalidInput(f"{name_or_folder} is a floor, which has no checkpoint; give a folder or other weights")
+    hint = closest(str(name_or_folder), [*shipped(), *floors()])
     raise InvalidInput(f"no checkpoint called {str(name_or_folder)!r}, and no such folder; {hint}")
+
+
+def _is_floor(name_or_folder: str | Path) -> bool:
+    return not Path(name_or_folder).is_dir() and str(name_or_folder) in {*floors()} - {*shipped()}
 
 
 def _is_ours(folder: Path) -> bool:
