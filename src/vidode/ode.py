@@ -191,9 +191,13 @@ def _one_adaptive(field: Field, state: Tensor, start: Tensor, distance: Tensor, 
     for sign in (1.0, -1.0):
         there = (sign * distance > 0).nonzero()[:, 0]
         if len(there):
-            solved = _one_way(field, state, start, sign * distance[there], sign, solver)
+            solved = _one_way(field, state, start, sign * distance[there].detach(), sign, solver)
             states = states.index_copy(0, there, solved)
-    return states
+    if not distance.requires_grad:
+        return states
+    # dh/dt = f, also where a time is repeated or is the start: adds nothing to the states but their derivative.
+    rate = field(start + distance, states)
+    return states + _as(distance - distance.detach(), states) * rate
 
 
 def _one_way(field: Field, state: Tensor, start: Tensor, way: Tensor, sign: float, solver: Solver) -> Tensor:
@@ -202,18 +206,14 @@ def _one_way(field: Field, state: Tensor, start: Tensor, way: Tensor, sign: floa
     def along(s: Tensor, h: Tensor) -> Tensor:
         return sign * field((start + sign * s)[None], h[None])[0]
 
-    ordered, order = way.sort()
-    # The solver wants increasing times; a repeated one is solved once and its gradient flows to the first.
-    first = torch.cat([ordered.new_ones(1).bool(), ordered[1:] > ordered[:-1]])
-    grid = torch.cat([ordered.new_zeros(1), ordered[first]])
+    grid, place = torch.unique(way, return_inverse=True)
+    grid = torch.cat([grid.new_zeros(1), grid])
     try:
-        solved = odeint(along, state, grid, rtol=solver.rtol, atol=solver.atol, method="dopri5")
+        states: Tensor = odeint(along, state, grid, rtol=solver.rtol, atol=solver.atol, method="dopri5")
     except AssertionError as error:  # how torchdiffeq says that a step underflows or a state is not finite
-        raise NumericalError(
-            f"dopri5 cannot step on between model times {float(start):g} and {float(start + sign * grid[-1]):g}"
-        ) from error
-    states: Tensor = solved[1:][first.cumsum(0) - 1]
-    return states[order.argsort()]
+        end = float(start + sign * grid[-1])
+        raise NumericalError(f"dopri5 cannot step on between model times {float(start):g} and {end:g}") from error
+    return states[1 + place]
 
 
 def _as(dt: Tensor, state: Tensor) -> Tensor:

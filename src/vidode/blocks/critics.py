@@ -1,8 +1,13 @@
-"""The image and the sequence critic of Vid-ODE: one trunk, different inputs."""
+"""The image and the sequence critic of Vid-ODE: one trunk, and the sequences that the second is shown."""
 
 from __future__ import annotations
 
+from typing import Literal
+
+import torch
 from torch import Tensor, nn
+
+from vidode.clip import Batch, InvalidInput
 
 
 class PatchCritic(nn.Module):
@@ -28,3 +33,61 @@ class PatchCritic(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """Scores of frames, or of sequences with their frames side by side as channels."""
         return self.layers(frames)  # type: ignore[no-any-return]
+
+
+def sequences_beyond(
+    observed: Batch, query: Tensor, true: Tensor, made: Tensor, count: int, generated: Literal["all", "last"] = "all"
+) -> tuple[Tensor, Tensor]:
+    """Real and fake sequences (B K, (count + 1) C, H, W) in extrapolation: those that end at each query.
+
+    They are successive frames out of the last `count` seen ones and those at the queries (B, K) in order of time,
+    which are `true` or `made` (B, K, C, H, W). A fake sequence holds "all" that was generated so far (the released
+    code), or generated frames in the "last" place alone (the paper's Eq. 4).
+    Raises `InvalidInput` for a clip with fewer than `count` seen frames.
+    """
+    clip, order, seen = _in_order(observed, count)
+    place = seen[:, None] - count + torch.arange(count, device=order.device)
+    before = observed.frames[clip, order.gather(1, place)]  # (B, count, C, H, W)
+    later = query.argsort(dim=1)
+    true, made = true[clip, later], made[clip, later]
+    real = torch.cat([before, true], dim=1).unfold(1, count + 1, 1).movedim(-1, 2)  # (B, K, count + 1, C, H, W)
+    if generated == "last":
+        fake = torch.cat([real[:, :, :-1], made[:, :, None]], dim=2)
+    else:
+        fake = torch.cat([before, made], dim=1).unfold(1, count + 1, 1).movedim(-1, 2)
+    return _as_channels(real), _as_channels(fake)
+
+
+def sequences_between(observed: Batch, query: Tensor, true: Tensor, made: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Real and fake sequences (B K, count C, H, W) in interpolation: `count` seen frames, one of them replaced.
+
+    The one nearest to each query (B, K) gives way to the frame at the query, `true` or `made` (B, K, C, H, W). In
+    the paper's training the query is that frame's own time, so that the real sequence is the observed one.
+    Raises `InvalidInput` for a clip with fewer than `count` seen frames.
+    """
+    clip, order, seen = _in_order(observed, count)
+    away = (observed.times.gather(1, order)[:, None] - query.double()[:, :, None]).abs()  # (B, K, T)
+    exists = torch.arange(order.shape[1], device=order.device) < seen[:, None, None]
+    nearest = torch.where(exists, away, torch.inf).argmin(dim=2)  # (B, K)
+    first = torch.minimum((nearest - count // 2).clamp(min=0), seen[:, None] - count)
+    place = first[..., None] + torch.arange(count, device=order.device)  # (B, K, count)
+    around = observed.frames[clip[..., None], order[clip[..., None], place]]  # (B, K, count, C, H, W)
+    here = (place == nearest[..., None])[..., None, None, None]
+    real, fake = (torch.where(here, frames[:, :, None], around) for frames in (true, made))
+    return _as_channels(real), _as_channels(fake)
+
+
+def _in_order(observed: Batch, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Clip indices (B, 1), the seen frames of each clip first (B, T), and how many there are (B,)."""
+    seen = observed.seen.sum(dim=1)
+    if int(seen.min()) < count:
+        raise InvalidInput(
+            f"a clip has {int(seen.min())} seen frames; the sequence critic reads {count}: set objective.observed to"
+            " fewer, or objective.sequence to 0"
+        )
+    clip = torch.arange(len(seen), device=seen.device)[:, None]
+    return clip, torch.argsort((~observed.seen).int(), dim=1, stable=True), seen
+
+
+def _as_channels(sequences: Tensor) -> Tensor:
+    return sequences.flatten(0, 1).flatten(1, 2)

@@ -1,0 +1,377 @@
+"""Vid-ODE (Park et al., AAAI 2021): the latent of a video flows along an ODE, and warps one frame through time.
+
+    h       = ODE-ConvGRU(E(X_1), ..., E(X_L))                      (Eq. 1)   L observed frames into one state
+    h(s)    = ODESolve(f_phi, h, from the anchor to s)                        the state at any time
+    F, D, M = G(h(s_i), h(s_i-1))                                             flow in pixels, difference, mask
+    W_i     = W(W_i-1, F);  X^_i = M * W_i + (1 - M) * D            (Eq. 2)
+
+The paper's order of s_i is the order of what is asked, so that a frame changes with what else is asked. Here the
+chain starts at the paper's frame (the first observation of the window in interpolation, the last in extrapolation)
+and goes through a grid of the trained spacing, `chain.step`, with one last shorter step to the query; the solve starts
+at the anchor, the time to which the encoder's state belongs (the first observation when it runs backward, the last
+when it runs forward). In training, random extra points break some of the steps, so that short ones are learned.
+
+G's first step takes E(X_skip) for the state before it (the released code, confirmed by its author). Encoding that
+frame a second time, as the released code does, differs only in the batch statistics of training: here every seen
+frame is encoded once. Padded and unseen frames are not encoded at all.
+
+Source: the paper for the equations, `released` choices from the published code; see each field of the configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from vidode import losses
+from vidode.blocks.chain import (
+    TIE,
+    Chains,
+    chains,
+    edge,
+    grid_points,
+    places,
+    queried_points,
+    whole_clips,
+)
+from vidode.blocks.critics import PatchCritic, sequences_between, sequences_beyond
+from vidode.blocks.fields import ConvField
+from vidode.blocks.frames import FrameDecoder, FrameEncoder, pad_to_multiple
+from vidode.blocks.recurrent import ONE_EULER_STEP, OdeConvGRU
+from vidode.blocks.warp import compose, warp
+from vidode.clip import Batch, InvalidInput
+from vidode.models import TASKS, Example, Objective, OptimiserConfig, Prediction, VideoModel
+from vidode.ode import Solver, integrate
+from vidode.timing import TimeScale
+from vidode.windows import Windows, windows
+
+DOWNS = 2
+"""Halvings between a frame and its latent."""
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """How the observations become one state.
+
+    direction: the paper writes forward and finds backward slightly better, which the released code does always.
+    solver: over each gap; the released code takes one Euler step however long the gap. unused_half: the z0 head of the
+    released code has a second half (a deviation) that nothing reads; only for its weights.
+    """
+
+    direction: Literal["backward", "forward"] = "backward"
+    solver: Solver = ONE_EULER_STEP
+    unused_half: bool = False
+
+
+@dataclass(frozen=True)
+class ChainConfig:
+    """How a query is reached from an observed frame.
+
+    points: "grid", at every `step` of model time from that frame; "queried", through the times that are asked and
+    with the whole clip seen, which breaks laws 1 and 6. step: the trained spacing. extra: in training, the probability
+    of an extra point in each interval of the grid. origin: where the solve starts; "first_query" (released) takes the
+    encoder's state for that of the first time asked. source: what a step warps; the paper's Eq. 2 writes the
+    "composed" frame, the released code warps what was "warped". first_state: what G takes for the state before the
+    first step; the paper has the encoder's "state", the released code the "features" of the start frame. decode: in
+    training, G runs "per_step" (released), with batch statistics of its own for each, or "together", which is faster.
+    """
+
+    points: Literal["grid", "queried"] = "grid"
+    step: float = 0.1
+    extra: float = 0.25
+    origin: Literal["anchor", "first_query"] = "anchor"
+    source: Literal["warped", "composed"] = "warped"
+    first_state: Literal["features", "state"] = "features"
+    decode: Literal["per_step", "together"] = "per_step"
+
+    def __post_init__(self) -> None:
+        if not self.step > 0:
+            raise InvalidInput(f"chain step is {self.step}; expected a positive model time")
+        if not 0 <= self.extra <= 1:
+            raise InvalidInput(f"chain extra is {self.extra}; expected a probability between 0 and 1")
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """What is minimised: L_recon + difference L_diff + image L_img + sequence L_seq; a weight of 0 leaves a term out.
+
+    observed: how many observed frames the sequence critics read (5 in the paper's regular tasks). generated: in
+    extrapolation the fake sequence ends in "all" frames generated so far (released) or in the "last" one alone,
+    behind true ones (the paper's Eq. 4).
+    """
+
+    difference: float = 1.0
+    image: float = 0.003
+    sequence: float = 0.003
+    observed: int = 5
+    generated: Literal["all", "last"] = "all"
+
+    def __post_init__(self) -> None:
+        if min(self.difference, self.image, self.sequence) < 0 or self.observed < 1:
+            raise InvalidInput(f"{self}; expected weights of at least 0 and at least 1 observed frame")
+
+
+@dataclass(frozen=True)
+class VidOdeConfig:
+    """What Vid-ODE is made of. Defaults are the paper's network at 128 pixels, made lawful.
+
+    width: channels of the first map; the latent has 4 times as many. neighbours: observations seen on each side of a
+    query. solver: of the decoder. output: "full" has flow, difference and mask; "flow" and "frame" are the steps D
+    and B, C of the paper's ablation. statistics: batch normalisation in evaluation uses "running" ones, or those of
+    the "batch" (as the published test does, which breaks law 4).
+    """
+
+    channels: int = 3
+    width: int = 32
+    neighbours: int = 5
+    time_scale: TimeScale = field(default_factory=TimeScale)
+    solver: Solver = field(default_factory=Solver)
+    output: Literal["full", "flow", "frame"] = "full"
+    statistics: Literal["running", "batch"] = "running"
+    encoder: EncoderConfig = EncoderConfig()
+    chain: ChainConfig = ChainConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "width", "neighbours"):
+            if getattr(self, name) < 1:
+                raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least 1")
+
+
+class VidOde(VideoModel):
+    """Frames at any time not before the first observation; the module's docstring holds the equations."""
+
+    tasks = TASKS
+    optimiser: ClassVar[OptimiserConfig] = OptimiserConfig()
+    config: VidOdeConfig
+
+    def __init__(self, config: VidOdeConfig) -> None:
+        super().__init__()
+        self.config = config
+        latent = config.width * 2**DOWNS
+        self.frame_encoder = FrameEncoder(config.channels, config.width, DOWNS)
+        self.encoder = OdeConvGRU(latent, latent, latent // 2, solver=config.encoder.solver)
+        halves = 2 if config.encoder.unused_half else 1
+        self.z0 = nn.Sequential(nn.Conv2d(latent, latent, 1), nn.ReLU(), nn.Conv2d(latent, halves * latent, 1))
+        self.field = ConvField(latent, latent // 2)
+        self.parts = {"full": [2, config.channels, 1], "flow": [2], "frame": [config.channels]}[config.output]
+        self._carried = {"warped": "warped", "composed": "frames"}[config.chain.source]
+        self.frame_decoder = FrameDecoder(2 * latent, config.width, sum(self.parts), DOWNS)
+
+    def forward(self, observed: Batch, query: Tensor) -> Prediction:
+        """See `VideoModel.forward`. Raises `InvalidInput` for a query before a clip's first observation."""
+        seen = seen_by(self.config, observed, query)
+        start = edge(seen.present, last=~seen.has_right)
+        skip = seen.clip, _column(seen.frame, start)
+
+        x = self.encode(observed)  # (B, T, D, h, w)
+        h = self.gather(seen.gather(x), seen.times, seen.present)  # (G, D, h, w)
+        chain = self._chain(seen, _column(seen.times, start))
+        h, h_start = self._solve(h, seen, _column(seen.times, start), chain)  # (P, D, h, w), (G, D, h, w)
+        before = x[skip] if self.config.chain.first_state == "features" else h_start
+        steps = self._walk(observed.frames[skip], h, before, chain)
+        return _prediction({name: values[chain.of_query] for name, values in steps.items()})
+
+    def train(self, mode: bool = True) -> VidOde:
+        """Switch the mode; with `statistics="batch"`, batch normalisation stays as in training."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d) and self.config.statistics == "batch":
+                module.train()
+        return self
+
+    def objective(self) -> Objective:
+        """Reconstruction, difference, and the image and sequence critics."""
+        return VidOdeObjective(self.config)
+
+    def encode(self, observed: Batch) -> Tensor:
+        """E of every seen frame (B, T, D, h, w), zero elsewhere."""
+        flat: Tensor = self.frame_encoder(pad_to_multiple(observed.frames[observed.seen], 2**DOWNS))
+        features = flat.new_zeros(*observed.seen.shape, *flat.shape[1:])
+        return features.index_put((observed.seen,), flat)
+
+    def gather(self, features: Tensor, times: Tensor, present: Tensor) -> Tensor:
+        """The state (G, D, h, w) that the decoder starts from, out of features (G, M, D, h, w)."""
+        h = self.encoder(features, times, present, self.config.encoder.direction)
+        z0: Tensor = self.z0(h)
+        return z0[:, : self.encoder.channels]
+
+    def decode(self, h: Tensor, before: Tensor, size: tuple[int, int]) -> list[Tensor]:
+        """G of states (P, D, h, w) and those before them, at a frame's size: flow, difference, mask as configured."""
+        maps = self.frame_decoder(torch.cat([h, before], dim=1))[..., : size[0], : size[1]].float()
+        parts = list(torch.split(maps, self.parts, dim=1))
+        return [*parts[:2], torch.sigmoid(parts[2])] if self.config.output == "full" else parts
+
+    def step(self, source: Tensor, parts: list[Tensor]) -> dict[str, Tensor]:
+        """Eq. 2: the next frames (P, C, H, W), with their named parts, from the frames that are warped."""
+        if self.config.output == "frame":
+            return {"frames": parts[0]}
+        warped = warp(source, parts[0])
+        if self.config.output == "flow":
+            return {"frames": warped, "warped": warped, "flow": parts[0]}
+        flow, difference, mask = parts
+        frames = compose(warped, difference, mask)
+        return {"frames": frames, "warped": warped, "flow": flow, "difference": difference, "mask": mask}
+
+    def _chain(self, seen: Windows, start: Tensor) -> Chains:
+        config = self.config.chain
+        if config.points == "queried":
+            return chains(queried_points(seen), seen, tie=0.0)
+        extra = config.extra if self.training else 0.0
+        return chains(grid_points(seen, start, config.step, extra), seen, tie=TIE * config.step)
+
+    def _solve(self, h: Tensor, seen: Windows, start: Tensor, chain: Chains) -> tuple[Tensor, Tensor]:
+        """States at the steps of the chains, and at the frames where they start."""
+        place = places(chain.window)
+        anchor = _column(seen.times, edge(seen.present, last=self.config.encoder.direction == "forward")).double()
+        if self.config.chain.origin == "first_query":
+            anchor = torch.full_like(anchor, torch.inf).scatter_reduce(0, chain.window, chain.time, "amin")
+        # A window with fewer steps than others asks for its anchor's own time, which costs nothing.
+        times = anchor[:, None].repeat(1, int(place.max()) + 2)
+        times = times.index_put((chain.window, place), chain.time)
+        if self.config.chain.first_state == "state":
+            times[:, -1] = start
+        states = integrate(lambda _, h: self.field(h), h, anchor, times, self.config.solver).states
+        return states[chain.window, place], states[:, -1]
+
+    def _walk(self, skip: Tensor, h: Tensor, h_start: Tensor, chain: Chains) -> dict[str, Tensor]:
+        """The named parts of every step, (P, ...), from the frames (G, C, H, W) and states where the chains start."""
+        source, steps = skip, []
+        for level, parts in zip(chain.levels, self._decoded(h, h_start, chain, skip), strict=True):
+            step = self.step(source[level.parent], parts)
+            source = step.get(self._carried, step["frames"])
+            steps.append(step)
+        return {"latent": h, **{name: torch.cat([step[name] for step in steps]) for name in steps[0]}}
+
+    def _decoded(self, h: Tensor, h_start: Tensor, chain: Chains, skip: Tensor) -> list[list[Tensor]]:
+        """G of each level of the chains."""
+        size, counts = (skip.shape[-2], skip.shape[-1]), [len(level.window) for level in chain.levels]
+        states = torch.split(h, counts)
+        before = [last[level.parent] for last, level in zip((h_start, *states), chain.levels, strict=False)]
+        if self.training and self.config.chain.decode == "together":
+            parts = [torch.split(part, counts) for part in self.decode(h, torch.cat(before), size)]
+            return [list(level) for level in zip(*parts, strict=True)]
+        return [self.decode(now, last, size) for now, last in zip(states, before, strict=True)]
+
+
+def seen_by(config: VidOdeConfig, observed: Batch, query: Tensor) -> Windows:
+    """What each query sees. Raises `InvalidInput` for a query before a clip's first observation."""
+    if config.chain.points == "queried":
+        seen = whole_clips(observed, query, config.time_scale)
+    else:
+        seen = windows(observed, query, config.neighbours, config.time_scale)
+    first = torch.where(observed.seen, observed.times, torch.inf).amin(dim=1)
+    early = (query < first[:, None]).nonzero()
+    if len(early):
+        clip, place = (int(i) for i in early[0])
+        raise InvalidInput(
+            f"query time {float(query[clip, place]):g} lies before the first observed frame at {float(first[clip]):g};"
+            " vid_ode starts from a frame: ask for later times, or use anchored_vid_ode"
+        )
+    return seen
+
+
+class VidOdeObjective(Objective):
+    """L_recon + L_diff + the least-squares terms of an image critic and of a sequence critic for each task."""
+
+    def __init__(self, config: VidOdeConfig) -> None:
+        super().__init__()
+        self.config = config
+        weights, channels = config.objective, config.channels
+        self.image = PatchCritic(channels) if weights.image else None
+        inputs = {"interpolation": weights.observed, "extrapolation": weights.observed + 1}
+        self.sequence = nn.ModuleDict(
+            {task: PatchCritic(frames * channels) for task, frames in inputs.items() if weights.sequence}
+        )
+
+    def model_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
+        """The terms reconstruction, difference, image and sequence. The critics get no gradient."""
+        weights = self.config.objective
+        terms = {"reconstruction": losses.reconstruction(prediction.frames, example.target)}
+        if weights.difference and prediction.difference is not None:
+            previous = previous_frames(self.config, example)
+            apart = losses.difference(prediction.difference, example.target, previous)
+            terms["difference"] = weights.difference * apart
+        with _frozen(self):
+            for shown in self._shown(example, prediction.frames):
+                terms[shown.name] = shown.weight * losses.deception(shown.critic(shown.fake))
+        return terms
+
+    def critic_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
+        """The terms image and sequence of the critics."""
+        return {
+            shown.name: shown.weight * losses.critic(shown.critic(shown.real), shown.critic(shown.fake))
+            for shown in self._shown(example, prediction.frames.detach())
+        }
+
+    def _shown(self, example: Example, made: Tensor) -> list[_Shown]:
+        """What each critic is shown."""
+        weights, target = self.config.objective, example.target
+        shown = []
+        if self.image is not None:
+            shown.append(_Shown("image", self.image, weights.image, target.flatten(0, 1), made.flatten(0, 1)))
+        if example.task in self.sequence:
+            real, fake = self._sequences(example, made)
+            shown.append(_Shown("sequence", self.sequence[example.task], weights.sequence, real, fake))
+        return shown
+
+    def _sequences(self, example: Example, made: Tensor) -> tuple[Tensor, Tensor]:
+        count, generated = self.config.objective.observed, self.config.objective.generated
+        if example.task == "interpolation":
+            return sequences_between(example.observed, example.query, example.target, made, count)
+        return sequences_beyond(example.observed, example.query, example.target, made, count, generated)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A critic, its weight, and the real and the fake that it is to tell apart."""
+
+    name: str
+    critic: nn.Module
+    weight: float
+    real: Tensor
+    fake: Tensor
+
+
+def previous_frames(config: VidOdeConfig, example: Example) -> Tensor:
+    """X_(s_i-1) of L_diff (B, K, C, H, W): the true frame at the query before, or the frame where the chain starts.
+
+    The released code takes neighbouring slots of its grid, black where a frame is missing; selected frames are meant.
+    """
+    observed, query, target = example.observed, example.query.double(), example.target
+    seen = seen_by(config, observed, query)
+    frame = _column(seen.frame, edge(seen.present, last=~seen.has_right))[seen.of_query]  # (B, K)
+    earlier = torch.where(query[:, None] < query[:, :, None], query[:, None], -torch.inf)
+    latest, place = earlier.max(dim=2)
+    clip = torch.arange(len(query), device=query.device)[:, None]
+    asked = latest >= observed.times.gather(1, frame)
+    return torch.where(asked[..., None, None, None], target[clip, place], observed.frames[clip, frame])
+
+
+@contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """Within, what is computed leaves no gradient in the module's parameters."""
+    learned = [p for p in module.parameters() if p.requires_grad]
+    for p in learned:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in learned:
+            p.requires_grad_(True)
+
+
+def _prediction(parts: dict[str, Tensor]) -> Prediction:
+    """Named parts (B, K, ...) as a `Prediction` with one warped frame."""
+    single = {name: values.unsqueeze(2) if name in ("flow", "warped") else values for name, values in parts.items()}
+    return Prediction(**single)  # type: ignore[arg-type]
+
+
+def _column(values: Tensor, column: Tensor) -> Tensor:
+    """(G,) the given column of each row of (G, M)."""
+    return values.gather(1, column[:, None])[:, 0]
