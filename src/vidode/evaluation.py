@@ -44,6 +44,12 @@ class Row:
     scores: Scores
     by_distance: dict[int, Scores]
 
+    @staticmethod
+    def from_plain(values: dict[str, Any]) -> Row:
+        """The inverse of `dataclasses.asdict`, also after JSON, whose keys are strings."""
+        by_distance = {int(step): Scores(**scores) for step, scores in values["by_distance"].items()}
+        return Row(**{**values, "scores": Scores(**values["scores"]), "by_distance": by_distance})
+
 
 @dataclass(frozen=True, eq=False)
 class Measurement:

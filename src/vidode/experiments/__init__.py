@@ -1,0 +1,1 @@
+"""Tables and figures, one file each: `python -m vidode.experiments.NAME --help`."""

@@ -1,0 +1,205 @@
+"""Real video with frames hidden: every model beside the floors, on Weizmann, UCF-101 and KTH.
+
+    python -m vidode.experiments.real_video --data FOLDER --out results/real_video --split development
+
+Every second frame hidden, 40 % of the frames hidden at random, and one to five frames beyond the end, each in PSNR,
+SSIM and LPIPS under both protocols. Choices are made on `development` (weizmann/train, ucf101/train, kth person01);
+`test` (weizmann/test, ucf101/test, kth person03 and person04) is for measuring what was chosen, once.
+
+FOLDER holds the data sets, each in a folder with its name. Every row is a file, so that a run that was interrupted
+goes on where it stopped; a row is measured again only where the model, its weights, the data or the seed changed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from vidode.blocks.perceptual import Lpips, MissingWeights, load_lpips
+from vidode.checkpoints import load
+from vidode.clip import InvalidInput
+from vidode.datasets import Split, VideoDataset, open_dataset
+from vidode.evaluation import Row, describe_data, describe_model, measure, report
+from vidode.metrics import PROTOCOLS
+from vidode.models import VideoModel
+from vidode.provenance import command_line, write_json, write_text
+from vidode.tables import by_distance, markdown, plot_by_distance
+
+log = logging.getLogger(__name__)
+
+FLOORS = ("copy_last", "blend", "optical_flow")
+MODELS = ("anchored_vid_ode", "vid_ode", *FLOORS)
+SCHEMES = {
+    "every-second": "Every second frame hidden",
+    "random-40": "40 % of the frames hidden at random",
+    "beyond-5": "One to five frames beyond the end",
+}
+AXES = {"random-40": "frames to the nearest observed one", "beyond-5": "frames beyond the last observed one"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set of the table. options: of its configuration, beside the folder."""
+
+    label: str
+    name: str
+    split: Split
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def open(self, root: Path) -> VideoDataset:
+        """The data set in a folder of data sets."""
+        return open_dataset(self.name, self.split, root=str(root / self.name), **self.options)
+
+
+SOURCES: dict[str, tuple[Source, ...]] = {
+    "development": (
+        Source("weizmann/train", "weizmann", "train"),
+        Source("ucf101/train", "ucf101", "train"),
+        Source("kth person01", "kth", "validation", {"people": ("person01",)}),
+    ),
+    "test": (
+        Source("weizmann/test", "weizmann", "test"),
+        Source("ucf101/test", "ucf101", "test"),
+        Source("kth person03, person04", "kth", "test", {"people": ("person03", "person04")}),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is measured and where it goes. clips: the first so many of each data set; None measures all."""
+
+    data: Path
+    out: Path
+    split: Literal["development", "test"] = "development"
+    models: tuple[str, ...] = MODELS
+    schemes: tuple[str, ...] = tuple(SCHEMES)
+    seed: int = 0
+    clips: int | None = None
+    device: str = "cpu"
+
+    @property
+    def command(self) -> str:
+        """What to type to get the result again."""
+        words = ["python", "-m", "vidode.experiments.real_video", "--data", str(self.data), "--out", str(self.out)]
+        words += ["--split", self.split, "--seed", str(self.seed)]
+        words += [word for name in self.models for word in ("--models", name)]
+        words += [word for name in self.schemes for word in ("--schemes", name)]
+        return command_line(words + (["--clips", str(self.clips)] if self.clips else []))
+
+
+def run(settings: Settings, lpips: Lpips | None) -> None:
+    """Measure what is missing, row by row, and write the tables and plots."""
+    models = {name: _opened(name) for name in settings.models}
+    for source in SOURCES[settings.split]:
+        data = source.open(settings.data)
+        for scheme in settings.schemes:
+            for name, model in models.items():
+                if isinstance(model, VideoModel):
+                    _measure_row(settings, scheme, source, data, name, model.to(settings.device), lpips)
+    missing = {name: str(reason) for name, reason in models.items() if isinstance(reason, InvalidInput)}
+    present(settings, missing)
+
+
+def present(settings: Settings, missing: dict[str, str]) -> None:
+    """Write the tables and plots of the rows that are there. missing: models that could not be opened, and why."""
+    folder = settings.out / settings.split
+    rows = {scheme: _rows(settings, scheme) for scheme in settings.schemes}
+    parts = [f"# Real video, {settings.split}\n", f"`{settings.command}`\n"]
+    parts += [f"{name} was not measured: {reason}\n" for name, reason in missing.items()]
+    for scheme, title in SCHEMES.items():
+        for protocol in PROTOCOLS:
+            here = [row for row in rows.get(scheme, []) if row.protocol == protocol]
+            if here:
+                parts += [f"## {title}, protocol {protocol}\n", markdown(here)]
+                parts += [by_distance(here)] if scheme in AXES else []
+                parts += [claims(here)] if scheme == "every-second" else []
+            if here and scheme in AXES and protocol == "per-frame":
+                plot_by_distance(here, folder / f"{scheme}.png", AXES[scheme])
+                parts.append(f"![{title}]({scheme}.png)\n")
+    write_text(folder / "table.md", "\n".join(parts))
+
+
+def claims(rows: Sequence[Row]) -> str:
+    """Where `anchored_vid_ode` is ahead of blend in all three metrics and of optical flow in PSNR; and where not."""
+    found = {(row.model, row.data): row.scores for row in rows}
+    lines = []
+    for data in dict.fromkeys(row.data for row in rows):
+        ours, blend, flow = (found.get((name, data)) for name in ("anchored_vid_ode", "blend", "optical_flow"))
+        if ours is None or blend is None or flow is None:
+            continue
+        ahead = {"PSNR": ours.psnr > blend.psnr, "SSIM": ours.ssim > blend.ssim}
+        if ours.lpips is not None and blend.lpips is not None:
+            ahead["LPIPS"] = ours.lpips < blend.lpips
+        told = ", ".join(f"{metric} {'yes' if holds else '**no**'}" for metric, holds in ahead.items())
+        over_flow = f"{ours.psnr - flow.psnr:+.2f} dB PSNR"
+        lines.append(f"- {data}: anchored_vid_ode ahead of blend: {told}; against optical_flow {over_flow}\n")
+    return "".join(lines)
+
+
+def main(settings: Annotated[Settings, Parameter(name="*")], *, lpips: Path | None = None) -> None:
+    """Measure the table. lpips: the weights of the metric; else those that VIDODE_LPIPS names, if any."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    try:
+        network = load_lpips(lpips).to(settings.device)
+    except MissingWeights as error:
+        log.warning("%s", error)
+        network = None
+    run(settings, network)
+
+
+def _opened(name: str) -> VideoModel | InvalidInput:
+    try:
+        return load(name)
+    except InvalidInput as error:
+        log.warning("%s is not measured: %s", name, error)
+        return error
+
+
+def _measure_row(
+    settings: Settings,
+    scheme: str,
+    source: Source,
+    data: VideoDataset,
+    name: str,
+    model: VideoModel,
+    lpips: Lpips | None,
+) -> None:
+    path = _row_path(settings, scheme, source, name)
+    key = {
+        "model": describe_model(model),
+        "data": describe_data(data),
+        "seed": settings.seed,
+        "clips": settings.clips,
+        "lpips": lpips is not None,
+    }
+    if path.is_file() and json.loads(path.read_text())["key"] == json.loads(json.dumps(key)):
+        return
+    log.info("%s: %s on %s", scheme, name, source.label)
+    measured = measure(model, data, scheme, lpips=lpips, seed=settings.seed, clips=settings.clips)
+    measured = replace(measured, model=Path(name).name, data=source.label)
+    write_json(path, {**report(measured, model, data, settings.command), "key": key})
+
+
+def _row_path(settings: Settings, scheme: str, source: Source, name: str) -> Path:
+    return settings.out / settings.split / scheme / source.label.replace("/", "-") / f"{Path(name).name}.json"
+
+
+def _rows(settings: Settings, scheme: str) -> list[Row]:
+    """The rows that are there, in the order of the table."""
+    paths = [
+        _row_path(settings, scheme, source, name) for source in SOURCES[settings.split] for name in settings.models
+    ]
+    return [Row.from_plain(row) for path in paths if path.is_file() for row in json.loads(path.read_text())["rows"]]
+
+
+if __name__ == "__main__":
+    app = App(help_format="plaintext")
+    app.default(main)
+    app()
