@@ -167,6 +167,7 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PossibleUserWarning)
+            warnings.filterwarnings("ignore", message="Total length of .* across ranks is zero")
             for kind in (FutureWarning, DeprecationWarning):
                 warnings.filterwarnings("ignore", category=kind, module=r"lightning\.")
             yield

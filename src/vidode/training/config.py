@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -49,7 +50,8 @@ class RunConfig:
 class TrainingConfig:
     """What is trained on what, and how.
 
-    optimiser: fields of `OptimiserConfig` that differ from the model's own. batch_size: clips a step, over all
+    degrade: what is observed is noisy and coded as the data set describes; what is asked stays clean, and validation
+    too. optimiser: fields of `OptimiserConfig` that differ from the model's own. batch_size: clips a step, over all
     processes together.
     steps_per_epoch: that learning rates which fall by the epoch count; by default those that show every clip once.
     average: decay of the moving average of the weights, such as 0.999; the average is what is saved as the model.
@@ -60,6 +62,7 @@ class TrainingConfig:
     data: Choice
     steps: int
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    degrade: bool = False
     optimiser: dict[str, Any] = field(default_factory=dict)
     batch_size: int = 8
     steps_per_epoch: int | None = None
@@ -96,8 +99,11 @@ class TrainingConfig:
         return datasets.open_dataset(self.data.name, split, **self.data.options)
 
     def optimiser_of(self, model: VideoModel) -> OptimiserConfig:
-        """The model's own optimiser with the fields that differ."""
-        return configure(OptimiserConfig, {**plain(model.optimiser), **self.optimiser}, "optimiser")
+        """The model's own optimiser with the fields that differ. Raises `InvalidInput` for what cannot be stepped."""
+        optimiser = configure(OptimiserConfig, {**plain(model.optimiser), **self.optimiser}, "optimiser")
+        if not (optimiser.learning_rate > 0 and math.isfinite(optimiser.learning_rate)):
+            raise InvalidInput(f"learning_rate is {optimiser.learning_rate}; expected a positive number, such as 0.001")
+        return optimiser
 
 
 def read_config(path: str | Path) -> TrainingConfig:
@@ -125,8 +131,8 @@ def config_from(values: dict[str, Any], owner: str = "training configuration") -
     for key in ("model", "data"):
         if isinstance(values[key], str):
             values = {**values, key: {"name": values[key]}}
-        elif "name" not in values[key]:
-            raise InvalidInput(f"{owner}, {key} has no name; expected a name and options")
+        elif not isinstance(values[key], dict) or "name" not in values[key]:
+            raise InvalidInput(f"{owner}, {key} is {values[key]!r}; expected a name, or a name and options")
     return configure(TrainingConfig, values, owner)
 
 

@@ -31,14 +31,14 @@ class Steps(Dataset[Example]):
 
     def __getitem__(self, step: int) -> Example:
         """The example of a step. Every process draws the same task."""
-        config = self.config
+        config, degrade = self.config, self.dataset.degrade if self.config.degrade else None
         task = draw_task(config.sampling, generator_for(config.seed, "task", step))
         samples = []
         for position in self.positions:
             generator = generator_for(config.seed, "example", step, position)
             index = _clip_at(config.seed, step * config.batch_size + position, len(self.dataset))
             window = self.dataset.window(index, config.sampling.length(task), generator)
-            samples.append(draw(window, config.sampling, task, generator))
+            samples.append(draw(window, config.sampling, task, generator, degrade=degrade))
         return collate(samples, task)
 
 

@@ -20,7 +20,7 @@ from vidode.training.pictures import write_picture
 
 
 class NotFinite(ArithmeticError):
-    """A loss that is no number any more. The message says where and what to do."""
+    """A loss or a weight that is no number any more. The message says where and what to do."""
 
 
 class CsvLog(Logger):
@@ -161,12 +161,12 @@ def validate(learner: Learner, examples: list[Example]) -> dict[str, float]:
     }
 
 
-def require_finite(terms: Mapping[str, float], step: int) -> None:
-    """Raise `NotFinite` naming the first term that is not."""
-    for name, value in terms.items():
+def require_finite(values: Mapping[str, float], step: int) -> None:
+    """Raise `NotFinite` naming the first value that is not."""
+    for name, value in values.items():
         if not math.isfinite(value):
             raise NotFinite(
-                f"the term {name} is {value} at or shortly before step {step}; lower the learning rate or set"
+                f"{name} is {value} at or shortly before step {step}; lower the learning rate or set"
                 " clip_norm (optimiser), and resume from the last checkpoint"
             )
 

@@ -1,6 +1,6 @@
 """Waves that drift at a speed of their own, 10 frames a second."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -28,3 +28,7 @@ class Drifting(VideoDataset):
         phase = torch.arange(self.config.size)[None, :] - (1 + index) * times[:, None].float()
         rows = 0.5 + 0.4 * torch.sin(phase)
         return Clip(rows[:, None, None, :].repeat(1, 1, self.config.size, 1), times)
+
+    def degrade(self, clip: Clip, generator: torch.Generator) -> Clip:
+        """As a negative."""
+        return replace(clip, frames=1 - clip.frames)

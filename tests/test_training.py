@@ -1,0 +1,500 @@
+import csv
+import io
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from torch.optim import Adamax
+
+import tiny
+from vidode import checkpoints, models
+from vidode.clip import InvalidInput
+from vidode.models import OptimiserConfig
+from vidode.sampling import generator_for
+from vidode.training import Interrupted, NotFinite, as_yaml, config_from, read_config, train
+from vidode.training import examples as examples_room
+from vidode.training.examples import Steps, Stream, validation_examples
+from vidode.training.journal import CsvLog
+from vidode.training.learner import schedule
+from vidode.training.pictures import write_picture
+from vidode.training.progress import Bar
+
+HERE = Path(__file__).parent
+QUIET = {"log_every": 0, "checkpoint_every": 0}
+
+
+@pytest.fixture(autouse=True)
+def _catalog():
+    with tiny.joined():
+        yield
+
+
+def config(steps=12, run=None, **fields):
+    values = {"model": "tiny_net", "data": "drifting", "steps": steps, "batch_size": 4, "run": QUIET | (run or {})}
+    return config_from(values | fields)
+
+
+def state(folder: Path) -> dict:
+    """Everything in the last checkpoint of a run that shapes what comes after."""
+    path = max((folder / "checkpoints").glob("*.ckpt"))
+    kept = torch.load(path, weights_only=True)
+    return {"weights": kept["state_dict"], "optimisers": kept["optimizer_states"], "done": kept["done"]}
+
+
+def same(a, b) -> bool:
+    """Bit for bit."""
+    if isinstance(a, torch.Tensor):
+        return a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return bool(a == b)
+
+
+def rows(folder: Path) -> list[dict]:
+    """The table without what a clock says."""
+    with (folder / "metrics.csv").open(newline="") as file:
+        return [{k: v for k, v in row.items() if "second" not in k} for row in csv.DictReader(file)]
+
+
+def checkpoint_weight(data: bytes) -> bytes:
+    """The bytes of a tensor, as a checkpoint holds them."""
+    weights = torch.load(io.BytesIO(data), weights_only=True)["state_dict"]
+    return weights["model.leave.weight"].numpy().tobytes()
+
+
+def program(folder: Path, settings, pause: float) -> subprocess.Popen:
+    folder.mkdir()
+    path = folder.with_suffix(".yaml")
+    path.write_text(as_yaml(settings))
+    environment = os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(HERE / "tiny" / "run.py"), str(folder), str(path), str(pause)]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def wait_for(found, process: subprocess.Popen) -> None:
+    end = time.monotonic() + 60
+    while not found():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def batches(settings, steps, rank=0):
+    data = Steps(settings.open_data("train"), settings, rank)
+    return [data[step] for step in steps]
+
+
+def same_example(a, b) -> bool:
+    parts = [(a.query, b.query), (a.target, b.target), (a.observed.frames, b.observed.frames)]
+    return a.task == b.task and all(torch.equal(x, y) for x, y in parts)
+
+
+# What is learned
+
+
+@pytest.mark.parametrize("average", [None, 0.5])
+def test_training_is_this_loop(tmp_path, average):
+    settings = config(steps=5, average=average, optimiser={"clip_norm": 0.5, "decay": 0.7}, steps_per_epoch=2)
+    torch.manual_seed(settings.seed)
+    model = models.build("tiny_net")
+    objective = model.objective()
+    options = {"betas": (0.9, 0.999), "lr": 1e-3}
+    model_steps, critic_steps = (Adamax(part.parameters(), **options) for part in (model, objective))
+    mean = [weight.detach().clone() for weight in model.parameters()]
+    for step, example in enumerate(batches(settings, range(5))):
+        torch.manual_seed(generator_for(settings.seed, "model", step, 0).initial_seed())
+        rate = 1e-3 * max(0.7 ** (step // 2 + 1), 0.1)
+        prediction = model(example.observed, example.query)
+        for optimiser, part, terms in (
+            (critic_steps, objective, objective.critic_terms),
+            (model_steps, model, objective.model_terms),
+        ):
+            optimiser.param_groups[0]["lr"] = rate
+            optimiser.zero_grad()
+            sum(terms(example, prediction).values()).backward()
+            torch.nn.utils.clip_grad_norm_(part.parameters(), 0.5)
+            optimiser.step()
+        decay = min(average or 0, (1 + step) / (10 + step)) if step else 0
+        mean = [decay * m + (1 - decay) * w.detach() for m, w in zip(mean, model.parameters(), strict=True)]
+    saved = checkpoints.load(train(settings, tmp_path))
+    for got, expected in zip(saved.parameters(), mean, strict=True):
+        torch.testing.assert_close(got, expected, rtol=0, atol=1e-7)
+    for got, expected in zip(saved.buffers(), model.buffers(), strict=True):
+        torch.testing.assert_close(got, expected, rtol=0, atol=1e-7)
+
+
+def test_training_lowers_the_loss_and_what_it_saves_predicts_better_than_the_start(tmp_path):
+    settings = config(steps=120, run={"log_every": 20, "validation_every": 60}, optimiser={"learning_rate": 0.01})
+    train(settings, tmp_path)
+    losses = [float(row["loss"]) for row in rows(tmp_path) if row["loss"]]
+    assert losses[-1] < 0.7 * losses[0]
+    scores = [
+        float(row["validation_extrapolation_psnr"]) for row in rows(tmp_path) if row["validation_extrapolation_psnr"]
+    ]
+    assert len(scores) == 2
+    assert scores[-1] == pytest.approx(
+        checkpoints.describe(tmp_path / "model").card["scores"]["validation_extrapolation_psnr"]
+    )
+
+
+def test_a_model_without_critics_trains(tmp_path):
+    train(config(steps=3, model={"name": "tiny_net", "options": {"critic": False}}), tmp_path)
+    assert len(state(tmp_path)["optimisers"]) == 1
+
+
+def test_bfloat16_keeps_the_weights_wide_and_changes_them_little(tmp_path):
+    wide, mixed = (
+        checkpoints.load(train(config(steps=3, precision=precision), tmp_path / precision)).state_dict()
+        for precision in ("float32", "bfloat16")
+    )
+    assert {value.dtype for value in mixed.values()} == {torch.float32, torch.int64}
+    assert not same(wide, mixed)
+    torch.testing.assert_close(wide, mixed, rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        # The released Vid-ODE decays before the first epoch and stops falling at a tenth.
+        ({}, {0: 0.99, 9: 0.99, 10: 0.99**2, 2280: 0.99**229, 2290: 0.1, 5000: 0.1}),
+        (
+            {"schedule": "cosine", "warmup": 100, "floor": 0.2},
+            {0: 0.01, 49: 0.5, 99: 1.0, 100: 1.0, 5100: 0.6, 10100: 0.2},
+        ),
+        ({"schedule": "cosine"}, {0: 1.0, 5050: 0.55, 10100: 0.1}),
+    ],
+)
+def test_learning_rates_follow_their_schedule(fields, expected):
+    for step, factor in expected.items():
+        assert schedule(OptimiserConfig(**fields), step, 10100, 10) == pytest.approx(factor, abs=1e-9)
+
+
+# Which examples
+
+
+def test_an_example_depends_on_the_seed_its_step_and_its_position_alone():
+    settings = config(steps=9, sampling={"scheme": "withheld", "window": 9, "interpolation": 0.5})
+    forward, backward = batches(settings, range(9)), batches(settings, reversed(range(9)))[::-1]
+    assert all(map(same_example, forward, backward))
+    assert {example.task for example in forward} == {"interpolation", "extrapolation"}
+    other = batches(config(steps=9, seed=1), [0])[0]
+    assert not same_example(other, batches(config(steps=9), [0])[0])
+
+
+def test_what_is_observed_is_degraded_and_what_is_asked_is_not():
+    clean, degraded = (batches(config(degrade=degrade), [0])[0] for degrade in (False, True))
+    assert torch.equal(degraded.target, clean.target)
+    assert torch.equal(degraded.observed.frames, 1 - clean.observed.frames)
+
+
+def test_processes_share_the_batch_of_one():
+    whole = batches(config(), range(4))
+    parts = [batches(config(run={"processes": 2}), range(4), rank) for rank in (0, 1)]
+    for example, first, second in zip(whole, *parts, strict=True):
+        assert torch.equal(torch.cat([first.query, second.query]), example.query)
+        assert torch.equal(torch.cat([first.target, second.target]), example.target)
+
+
+def test_workers_give_the_examples_in_the_order_of_their_steps():
+    settings = config(steps=7, run={"workers": 2})
+    got = list(Stream(settings.open_data("train"), settings, start=2).train_dataloader())
+    assert len(got) == 5
+    assert all(map(same_example, got, batches(settings, range(2, 7))))
+
+
+def test_every_epoch_shows_every_clip_once_in_an_order_of_its_own():
+    epochs = [[examples_room._clip_at(3, number, 12) for number in range(12 * e, 12 * e + 12)] for e in range(3)]
+    assert [sorted(epoch) for epoch in epochs] == [list(range(12))] * 3
+    assert len(set(map(tuple, epochs))) == 3
+
+
+def test_validation_reads_the_same_hidden_frames_of_both_tasks_every_time():
+    settings = config(sampling={"interpolation": 0.5}, run={"validation_clips": 6})
+    once, again = (validation_examples(settings.open_data("validation"), settings) for _ in range(2))
+    assert [(example.task, len(example.query)) for example in once] == [
+        *(("interpolation", n) for n in (4, 2)),
+        *(("extrapolation", n) for n in (4, 2)),
+    ]
+    assert all(map(same_example, once, again))
+    assert once[0].query[0].tolist() == pytest.approx([0.1, 0.3, 0.5, 0.7])
+
+
+# Stopping and going on
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """A run that was never interrupted."""
+    with tiny.joined():
+        folder = tmp_path_factory.mktemp("whole") / "run"
+        train(interruptible(), folder)
+        return folder
+
+
+def interruptible(**run):
+    every = {"log_every": 6, "checkpoint_every": 7, "validation_every": 10, "validation_clips": 4}
+    sampling = {"interpolation": 0.5, "scheme": "withheld", "window": 9}
+    return config(steps=40, average=0.9, sampling=sampling, run=every | run)
+
+
+def test_a_run_killed_in_the_middle_goes_on_to_the_same_bits(whole, tmp_path):
+    folder = tmp_path / "run"
+    process = program(folder, interruptible(), pause=0.03)
+    wait_for(lambda: list(folder.glob("checkpoints/step-*14.ckpt")) and len(rows(folder)) > 2, process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert state(folder)["done"] < 40
+    assert not (folder / "model").exists()
+    train(interruptible(), folder)
+    assert same(state(folder), state(whole))
+    assert (folder / "model" / "model.safetensors").read_bytes() == (whole / "model" / "model.safetensors").read_bytes()
+    assert rows(folder) == rows(whole)
+
+
+def test_ctrl_c_ends_at_a_step_with_a_checkpoint_and_says_how_to_go_on(whole, tmp_path):
+    folder = tmp_path / "run"
+    process = program(folder, interruptible(workers=1), pause=0.03)
+    wait_for(lambda: (folder / "metrics.csv").is_file() and rows(folder), process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers too
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 1
+    done = state(folder)["done"]
+    assert error.splitlines() == [
+        f"stopped at step {done} of 40, saved in {folder}; start it again to go on from there"
+    ]
+    train(interruptible(), folder)
+    assert same(state(folder), state(whole))
+    assert rows(folder) == rows(whole)
+
+
+def test_ctrl_c_is_an_exception_that_is_a_keyboard_interrupt_and_the_handler_comes_back(tmp_path, monkeypatch):
+    prepare, handler = Steps.__getitem__, signal.getsignal(signal.SIGINT)
+
+    def press(steps, step):
+        if step == 3:
+            signal.raise_signal(signal.SIGINT)
+        return prepare(steps, step)
+
+    monkeypatch.setattr(Steps, "__getitem__", press)
+    with pytest.raises(KeyboardInterrupt, match=r"stopped at step . of 12") as caught:
+        train(config(), tmp_path)
+    assert isinstance(caught.value, Interrupted)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "text"])
+def test_a_damaged_checkpoint_is_passed_over_with_a_warning(whole, tmp_path, caplog, monkeypatch, damage):
+    train(interruptible(keep=9), tmp_path)
+    last = sorted((tmp_path / "checkpoints").glob("*.ckpt"))[-2:]
+    last[-1].unlink()
+    data = last[0].read_bytes()
+    weight = checkpoint_weight(data)
+    flipped = data.replace(weight, bytes([weight[0] ^ 1]) + weight[1:])
+    assert flipped != data
+    broken = {"cut": data[: len(data) // 2], "flipped": flipped, "empty": b"", "text": b"not a checkpoint"}
+    last[0].write_bytes(broken[damage])
+    (tmp_path / "checkpoints" / "step-00000039.part").write_bytes(b"half")
+    seen = []
+    prepare = Steps.__getitem__
+    monkeypatch.setattr(Steps, "__getitem__", lambda steps, step: seen.append(step) or prepare(steps, step))
+    with caplog.at_level(logging.WARNING, "vidode"):
+        train(interruptible(keep=9), tmp_path)
+    assert f"{last[0]} is damaged" in caplog.text
+    assert seen[0] == 28
+    assert same(state(tmp_path), state(whole))
+    assert rows(tmp_path) == rows(whole)
+
+
+def test_a_finished_run_is_left_alone_and_a_longer_one_goes_on(tmp_path):
+    short, long = config(steps=4), config(steps=9)
+    model = train(short, tmp_path / "a")
+    stamp = (model / "config.json").stat().st_mtime_ns
+    assert train(short, tmp_path / "a") == model
+    assert (model / "config.json").stat().st_mtime_ns == stamp
+    train(long, tmp_path / "a")
+    train(long, tmp_path / "b")
+    assert same(state(tmp_path / "a"), state(tmp_path / "b"))
+
+
+def test_a_run_that_ended_before_its_model_was_written_only_writes_it(whole, tmp_path):
+    model = train(config(steps=4), tmp_path)
+    before = (model / "model.safetensors").read_bytes()
+    for path in model.iterdir():
+        path.unlink()
+    model.rmdir()
+    train(config(steps=4), tmp_path)
+    assert (model / "model.safetensors").read_bytes() == before
+
+
+def test_a_run_of_another_configuration_is_not_gone_on_with(tmp_path):
+    train(config(steps=2), tmp_path)
+    with pytest.raises(InvalidInput, match="holds a run with seed 0, not 1; choose another folder"):
+        train(config(steps=3, seed=1), tmp_path)
+    train(config(steps=3, run={"log_every": 1}), tmp_path)
+    assert state(tmp_path)["done"] == 3
+
+
+def test_only_the_newest_checkpoints_are_kept(tmp_path):
+    train(config(steps=7, run={"checkpoint_every": 2, "keep": 3}), tmp_path)
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == [f"step-0000000{n}.ckpt" for n in (4, 6, 7)]
+
+
+def test_what_is_no_number_stops_the_run_and_is_never_saved(tmp_path):
+    model = {"name": "tiny_net", "options": {"critic": False}}
+    broken = config(steps=30, model=model, optimiser={"learning_rate": 1e30}, run={"checkpoint_every": 1})
+    with pytest.raises(NotFinite, match=r"is (nan|inf) at or shortly before step [123]; lower the learning rate"):
+        train(broken, tmp_path)
+    assert not (tmp_path / "model").exists()
+    for path in (tmp_path / "checkpoints").glob("*"):
+        assert all(value.isfinite().all() for value in torch.load(path, weights_only=True)["state_dict"].values())
+
+
+def test_two_processes_agree_with_each_other_and_with_one(tmp_path):
+    still = {"name": "tiny_net", "options": {"noisy": False}}
+    one, two = (config(steps=6, model=still, run={"processes": n, "log_every": 2}) for n in (1, 2))
+    process = program(tmp_path / "two", two, pause=0.0)
+    train(one, tmp_path / "one")
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error
+    first, second = (torch.load(tmp_path / "two" / f"rank-{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert same(first, second)
+    alone = checkpoints.load(tmp_path / "one" / "model").state_dict()
+    torch.testing.assert_close(checkpoints.load(tmp_path / "two" / "model").state_dict(), first, rtol=0, atol=0)
+    torch.testing.assert_close(first, alone, rtol=0, atol=1e-5)
+    assert [row["step"] for row in rows(tmp_path / "two")] == ["2", "4", "6"]
+
+
+# What is left to read
+
+
+def test_a_run_says_nothing_where_nobody_watches(tmp_path, capfd):
+    train(config(steps=2), tmp_path)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_bar_shows_steps_and_the_time_to_go_on_a_terminal_only(tmp_path, monkeypatch):
+    said = []
+    for terminal in (True, False):
+        console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
+        monkeypatch.setattr("vidode.training.Bar", lambda console=console: Bar(console))
+        train(config(steps=12), tmp_path / str(terminal))
+        said.append(console.file.getvalue())
+    assert "12/12" in said[0]
+    assert "to go" in said[0]
+    assert "loss 0." in said[0]
+    assert said[1] == ""
+
+
+def test_rows_are_the_means_of_the_steps_between_them(tmp_path):
+    train(config(steps=4, run={"log_every": 1}), tmp_path / "each")
+    train(config(steps=4, run={"log_every": 2}), tmp_path / "pairs")
+    each, pairs = ([float(row["l1"]) for row in rows(tmp_path / name)] for name in ("each", "pairs"))
+    assert pairs == pytest.approx([(each[0] + each[1]) / 2, (each[2] + each[3]) / 2], rel=1e-5)
+
+
+def test_tensorboard_holds_what_the_table_holds(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(config(steps=4, run={"log_every": 2}), tmp_path)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    got = [(event.step, event.value) for event in events.Scalars("loss")]
+    assert got == [(int(row["step"]), pytest.approx(float(row["loss"]), rel=1e-5)) for row in rows(tmp_path)]
+
+
+def test_a_table_that_goes_on_keeps_the_rows_before_its_start_and_takes_new_columns(tmp_path):
+    path = tmp_path / "metrics.csv"
+    table = CsvLog(path, 0)
+    for step in (1, 2, 3):
+        table.log_metrics({"loss": step / 2}, step)
+    table = CsvLog(path, 2)
+    table.log_metrics({"psnr": 30.0}, 3)
+    assert path.read_text().splitlines() == ["step,loss,psnr", "1,0.5,", "2,1,", "3,,30"]
+
+
+def test_a_picture_shows_what_was_observed_predicted_and_true(tmp_path):
+    from PIL import Image
+
+    settings = config(sampling={"frames_in": 3, "frames_out": 2}, run={"validation_clips": 1})
+    (example,) = validation_examples(settings.open_data("validation"), settings)
+    write_picture(tmp_path / "a.png", example, example.target)
+    picture = torch.frombuffer(bytearray(Image.open(tmp_path / "a.png").tobytes()), dtype=torch.uint8).view(30, 30, 3)
+    observed, predicted, truth = picture.split(10)
+    assert torch.equal(predicted, truth)
+    assert torch.equal(observed[:8, :8, 0], (example.observed.frames[0, 0, 0] * 255).round().to(torch.uint8))
+    assert torch.equal(truth[:8, 10:18, 2], (example.target[0, 1, 0] * 255).round().to(torch.uint8))
+
+
+def test_sample_pictures_are_written_when_they_are_due(tmp_path):
+    train(config(steps=5, sampling={"interpolation": 0.5}, run={"sample_every": 2}), tmp_path)
+    names = sorted(path.name for path in (tmp_path / "samples").iterdir())
+    assert names == [f"{task}polation-0000000{n}.png" for task in ("extra", "inter") for n in (2, 4)]
+
+
+def test_the_card_says_how_the_weights_came_to_be(tmp_path):
+    card = checkpoints.describe(train(config(steps=2), tmp_path, {"command": "vidode train a.yaml"})).card
+    assert (card["steps"], card["command"]) == (2, "vidode train a.yaml")
+    assert config_from(card["training"]) == config(steps=2) == read_config(tmp_path / "config.yaml")
+
+
+# Configuration
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model: tiny_net\nsteps: 3", "has no data; expected model, data and steps"),
+        ("model: tiny_net\ndata: drifting\nsteps: 3\nbatchsize: 2", "no option 'batchsize'; did you mean 'batch_size'"),
+        ("model: {options: {}}\ndata: drifting\nsteps: 3", "model is .*; expected a name, or a name and options"),
+        ("model: 5\ndata: drifting\nsteps: 3", "model is 5; expected a name"),
+        ("model: tiny_net\ndata: drifting\nsteps: ten", "steps is 'ten'; expected int"),
+        ("model: tiny_net\ndata: drifting\nsteps: 0", "steps is 0; expected at least 1"),
+        ("model: tiny_net\ndata: drifting\nsteps: 3\nsampling: {scheme: odd}", "scheme is 'odd'"),
+        ("model: tiny_net\ndata: drifting\nsteps: 3\naverage: 1.0", "average is 1.0; expected a decay between 0 and 1"),
+        (
+            "model: tiny_net\ndata: drifting\nsteps: 3\nbatch_size: 3\nrun: {processes: 2}",
+            "expected a multiple of them",
+        ),
+        ("model: [", "is not YAML"),
+        ("just words", "holds str; expected keys with values"),
+    ],
+)
+def test_a_configuration_that_cannot_be_used_is_refused_in_one_line(tmp_path, text, message):
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(InvalidInput, match=message) as caught:
+        read_config(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"model": "tiny_nte"}, "no model is called 'tiny_nte'; did you mean 'tiny_net'"),
+        ({"model": {"name": "tiny_net", "options": {"widht": 3}}}, "did you mean 'width'"),
+        ({"data": "driftin"}, "no data set is called 'driftin'; did you mean 'drifting'"),
+        ({"optimiser": {"learning_rat": 1.0}}, "did you mean 'learning_rate'"),
+        ({"optimiser": {"learning_rate": -1}}, "learning_rate is -1.0; expected a positive number"),
+        ({"run": {"validation_every": 1, "validation_split": "test"}}, "no split is called 'test' here"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_anything_is_trained(tmp_path, fields, message):
+    with pytest.raises(InvalidInput, match=message):
+        train(config(**fields), tmp_path / "run")
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_a_missing_configuration_is_named(tmp_path):
+    with pytest.raises(InvalidInput, match=r"no configuration file .*none.yaml"):
+        read_config(tmp_path / "none.yaml")
