@@ -54,5 +54,5 @@ def _added(output: OutputContainer, stream: Stream) -> Stream:
         raise InvalidInput(
             f"{output.format.name} cannot hold the source's {name} sound; write .mkv, or leave the sound out"
         ) from error
-    copy.metadata = dict(stream.metadata)
+    copy.metadata.update(stream.metadata)
     return copy

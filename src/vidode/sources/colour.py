@@ -96,14 +96,18 @@ def _unpacked(format: av.VideoFormat) -> Layout:
     return Layout("yuv", bits, (16 // wide.chroma_height(), 16 // wide.chroma_width()))
 
 
+def is_full_range(layout: Layout, tag: int) -> bool:
+    """Whether black is 0 and white the largest number. Where no tag tells, grey is full, as FFmpeg has it."""
+    return layout.full or tag == FULL or layout.family == "rgb" or (layout.family == "gray" and tag != LIMITED)
+
+
 def read_pixels(frame: av.VideoFrame) -> Tensor:
     """A decoded picture as RGB (3, H, W) float32; 0 is black and 1 is white."""
     layout = layout_of(frame.format)
     if planar_layout(frame.format.name) is None:
         frame = frame.reformat(format=layout.name)
     planes = [torch.from_numpy(_samples(plane, layout).astype(np.float32)) for plane in frame.planes[: layout.planes]]
-    full = layout.full or frame.color_range == FULL or layout.family == "rgb"
-    low, luma_span, middle, chroma_span = _quantisation(layout.bits, full)
+    low, luma_span, middle, chroma_span = _quantisation(layout.bits, is_full_range(layout, frame.color_range))
     if layout.family == "rgb":
         green, blue, red = planes
         return torch.stack([red, green, blue]) / luma_span
@@ -121,7 +125,7 @@ def write_pixels(pixels: Tensor, name: str, tags: Tags) -> av.VideoFrame:
     """
     layout = planar_layout(name) or Layout("rgb", 8)
     frame = av.VideoFrame(pixels.shape[-1], pixels.shape[-2], name if planar_layout(name) else layout.name)
-    full = layout.full or tags.range == FULL or layout.family == "rgb"
+    full = is_full_range(layout, tags.range)
     for plane, values in zip(frame.planes, _planes(pixels, layout, full, tags.matrix), strict=False):
         limit = 2**layout.bits - 1
         _fill(plane, values.round().clamp(0, limit).numpy().astype(layout.dtype))

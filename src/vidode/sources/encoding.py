@@ -101,7 +101,7 @@ class VideoSink(Sink):
         self._durations: dict[int, int] = {}
         self._duration = 0
         self._audio: AudioCopy | None = None
-        options = _movie_ticks(self._base) if exact else {}
+        options = _movie_ticks(self._base) if exact else {"avoid_negative_ts": "disabled"}
         self._output: OutputContainer = av.open(str(self._draft.path), "w", container, container_options=options)
         try:
             self._stream = _video_stream(self._output, encoding.codec or default, encoding)

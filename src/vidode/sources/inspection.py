@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -9,8 +10,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from vidode.cuts import Change, CutDetector, Look
-from vidode.sources import Frame, Source, open_source
+from vidode.cuts import CutDetector, label_shots
+from vidode.sources import Frame, open_source
 from vidode.sources.colour import Tags
 from vidode.sources.video import VideoSource
 from vidode.timing import typical_gap
@@ -82,54 +83,66 @@ class Inspection:
 
 
 def inspect_file(path: str | Path, *, times: object = None, detector: CutDetector | None = None) -> Inspection:
-    """Read a file or folder once, holding two frames at a time. Arguments and errors are those of `open_source`.
+    """Read a file or folder once, holding a few frames at a time. Arguments and errors are those of `open_source`.
 
     Times that repeat or run backwards are reported, not refused.
     """
     with open_source(path, times=times) as source:
-        found = _Pass(source)
-        for frame in source.as_stored() if isinstance(source, VideoSource) else source:
-            found.see(frame)
-    gaps = [late - early for early, late in pairwise(found.times)]
-    typical = typical_gap(sorted(set(found.times)))
-    duration = max(found.times) - min(found.times)
+        frames = source.as_stored() if isinstance(source, VideoSource) else iter(source)
+        seen = list(_seen(frames, source.meaning.value_range, detector or CutDetector()))
+    found = [one.time for one in seen]
+    gaps = [late - early for early, late in pairwise(found)]
+    typical = typical_gap(sorted(set(found)))
+    duration = max(found) - min(found)
     return Inspection(
         path=Path(path),
         size=source.size,
         channels=source.channels,
         value_range=source.meaning.value_range,
-        times=tuple(found.times),
+        times=tuple(found),
         gaps=Gaps(min(gaps), sorted(gaps)[(len(gaps) - 1) // 2], max(gaps)) if gaps else None,
         repeated_times=tuple(index for index, gap in enumerate(gaps, start=1) if gap <= 0),
-        repeated_pictures=tuple(found.repeated),
+        repeated_pictures=tuple(index for index, one in enumerate(seen) if one.repeated),
         missing=tuple(_missing(gaps, typical)),
-        cuts=tuple(_cuts(found.changes, gaps, typical, detector or CutDetector())),
+        cuts=tuple(index for index, (early, late) in enumerate(pairwise(seen), start=1) if late.shot > early.shot),
         true_rate=len(gaps) / duration if duration else None,
         video=_facts(source) if isinstance(source, VideoSource) else None,
     )
 
 
-class _Pass:
-    """Compares each frame with the one before."""
+@dataclass(frozen=True)
+class _Seen:
+    """What is kept of a frame: its time, whether it repeats the picture before, and the number of its shot."""
 
-    def __init__(self, source: Source) -> None:
-        self._low, self._high = source.meaning.value_range
-        self._before: Tensor | None = None
-        self._look: Look | None = None
-        self.times: list[Fraction] = []
-        self.repeated: list[int] = []
-        self.changes: list[tuple[float, float]] = []
+    time: Fraction
+    repeated: bool
+    shot: int
 
-    def see(self, frame: Frame) -> None:
-        unit = (frame.pixels - self._low) / (self._high - self._low)
-        look = Look.at(unit)
-        if self._before is not None and self._look is not None:
-            if float((unit - self._before).nan_to_num().abs().max()) <= SAME:
-                self.repeated.append(len(self.times))
-            change = self._look.change_to(look, Fraction(1))
-            self.changes.append((change.difference, change.histogram))
-        self._before, self._look = unit, look
-        self.times.append(frame.time)
+
+def _seen(frames: Iterator[Frame], values: tuple[float, float], detector: CutDetector) -> Iterator[_Seen]:
+    before: Tensor | None = None
+    units = ((_unit(frame.pixels, values), frame.time) for frame in frames)
+    for (unit, _, time), shot in label_shots(_with_clock(units), lambda item: (item[0], item[1]), detector):
+        repeated = before is not None and float((unit - before).nan_to_num().abs().max()) <= SAME
+        before = unit
+        yield _Seen(time, repeated, shot)
+
+
+def _with_clock(frames: Iterator[tuple[Tensor, Fraction]]) -> Iterator[tuple[Tensor, Fraction, Fraction]]:
+    """Pixels, a clock that always runs, and the time.
+
+    A gap that does not last has no rate of change, so it counts as long as the one before.
+    """
+    clock, gap, last = Fraction(0), Fraction(1), None
+    for pixels, time in frames:
+        gap = time - last if last is not None and time > last else gap
+        clock, last = clock + gap, time
+        yield pixels, clock, time
+
+
+def _unit(pixels: Tensor, values: tuple[float, float]) -> Tensor:
+    low, high = values
+    return (pixels - low) / (high - low)
 
 
 def _missing(gaps: list[Fraction], typical: Fraction | None) -> list[Missing]:
@@ -138,20 +151,6 @@ def _missing(gaps: list[Fraction], typical: Fraction | None) -> list[Missing]:
     return [
         Missing(index, max(1, round(gap / typical) - 1)) for index, gap in enumerate(gaps) if gap > MISSING * typical
     ]
-
-
-def _cuts(
-    seen: list[tuple[float, float]], gaps: list[Fraction], typical: Fraction | None, detector: CutDetector
-) -> list[int]:
-    # A gap that does not last has no rate of change; it counts as a typical one.
-    lasting = [gap if gap > 0 else typical or Fraction(1) for gap in gaps]
-    changes = [Change(*values, gap) for values, gap in zip(seen, lasting, strict=True)]
-    cuts = []
-    for index, change in enumerate(changes):
-        around = changes[max(0, index - detector.reach) : index] + changes[index + 1 : index + 1 + detector.reach]
-        if detector.is_cut(change, around):
-            cuts.append(index + 1)
-    return cuts
 
 
 def _facts(source: VideoSource) -> VideoFacts:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from vidode.clip import InvalidInput, Meaning
 from vidode.sources import Frame, Source
-from vidode.sources.colour import FULL, LIMITED, RGB, UNSPECIFIED, Tags, layout_of, read_pixels
+from vidode.sources.colour import FULL, LIMITED, RGB, UNSPECIFIED, Tags, is_full_range, layout_of, read_pixels
 from vidode.sources.integrity import require_whole
 
 OPEN_OPTIONS = {
@@ -177,6 +177,6 @@ def _tags(frame: av.VideoFrame) -> Tags:
     layout = layout_of(frame.format)
     if layout.family == "rgb":
         return Tags(RGB, FULL, frame.color_primaries, frame.color_trc)
-    full = layout.full or frame.color_range == FULL
+    full = is_full_range(layout, frame.color_range)
     matrix = UNSPECIFIED if frame.colorspace == RGB else frame.colorspace
     return Tags(matrix, FULL if full else LIMITED, frame.color_primaries, frame.color_trc)
