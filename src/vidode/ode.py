@@ -120,7 +120,7 @@ def _fixed(field: Field, state: Tensor, start: Tensor, distance: Tensor, solver:
     lanes = _Lanes.of(sign < 0, whole.long())
 
     h, t = state[lanes.sample], start[lanes.sample]
-    dt = torch.where(lanes.backward, -step, step).double()
+    dt = step * torch.where(lanes.backward, -1.0, 1.0).double()
     arrived = []
     for index, (active, queries) in enumerate(zip(lanes.active, lanes.arrivals, strict=True)):
         if index:
