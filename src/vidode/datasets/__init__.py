@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import sys
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any, ClassVar, Literal, get_type_hints
 
 import torch
 
 from vidode.clip import Clip, InvalidInput
 from vidode.configuration import catalog, configure, member
+from vidode.footage import Decode, Preparation, Reel, Take
 
 Split = Literal["train", "validation", "test"]
 
@@ -60,6 +62,50 @@ class VideoDataset(ABC):
         What was filmed is degraded already, so that only generated data override this.
         """
         return clip
+
+
+class RecordedDataset(VideoDataset):
+    """Clips of recorded files, each decoded once: in memory, or in the folder that `config.cache` names.
+
+    A concrete class finds the takes of its split; its configuration has a `root`, the folder that holds the files.
+    """
+
+    def __init__(self, config: Any, split: Split) -> None:
+        super().__init__(config, split)
+        self.takes = self.find(self._root())
+        if not self.takes:
+            raise InvalidInput(f"{config.root!r} holds no clips of the {split} split; {self.downloads}")
+
+    @abstractmethod
+    def find(self, root: Path) -> list[Take]:
+        """The clips of this split, in an order that never changes."""
+
+    def __len__(self) -> int:
+        return len(self.takes)
+
+    def clip(self, index: int) -> Clip:
+        """The whole clip `index`."""
+        return self.takes[index].clip()
+
+    def window(self, index: int, length: int, generator: torch.Generator) -> Clip:
+        """`length` successive frames from a random start; only these are read."""
+        take = self.takes[index]
+        if len(take) < length:
+            path = str(take.reel.path)
+            raise InvalidInput(f"clip {index} ({path!r}) has {len(take)} frames; expected at least {length}")
+        return take.clip(int(torch.randint(len(take) - length + 1, (), generator=generator)), length)
+
+    def reel(self, path: Path, preparation: Preparation, decode: Decode | None = None) -> Reel:
+        """A file of this data set."""
+        return Reel(path, preparation, Path(self.config.cache) if self.config.cache else None, decode)
+
+    def _root(self) -> Path:
+        if not self.config.root:
+            raise InvalidInput(f"no root is given; expected the folder that holds the data: {self.downloads}")
+        root = Path(self.config.root).expanduser()
+        if not root.is_dir():
+            raise InvalidInput(f"root {self.config.root!r} is not a folder; {self.downloads}")
+        return root
 
 
 def names() -> list[str]:

@@ -1,0 +1,113 @@
+"""KTH human actions: 25 people, six actions, four settings; 160x120, grey, 25 frames a second."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vidode.clip import InvalidInput
+from vidode.datasets import RecordedDataset
+from vidode.footage import Preparation, Take
+
+TABLES = ("sequences.txt", "00sequences.txt")
+LINE = re.compile(r"\s*(?P<name>person(?P<person>\d+)_(?P<action>[a-z]+)_d\d)\s+frames\s+(?P<ranges>[\d\s,-]+)")
+RANGE = re.compile(r"(\d+)\s*-\s*(\d+)")
+ENDINGS = (".avi", ".mp4")
+
+
+@dataclass(frozen=True)
+class KthConfig:
+    """Where, and who is in which split.
+
+    root: the folder with the table of sequences and the videos, in any folders below it. train, validation, test: the
+    people's numbers; by default as the owners split them (16 people to train and tune on, 9 to test). actions: empty
+    for all. size: side in pixels, none to keep 160x120. channels: 3 equal ones, or 1. cache: see `RecordedDataset`.
+    """
+
+    root: str = ""
+    train: tuple[int, ...] = (11, 12, 13, 14, 15, 16, 17, 18)
+    validation: tuple[int, ...] = (19, 20, 21, 23, 24, 25, 1, 4)
+    test: tuple[int, ...] = (22, 2, 3, 5, 6, 7, 8, 9, 10)
+    actions: tuple[str, ...] = ()
+    size: int | None = None
+    channels: Literal[1, 3] = 3
+    cache: str | None = None
+
+    def __post_init__(self) -> None:
+        people = [*self.train, *self.validation, *self.test]
+        twice = [person for person in people if people.count(person) > 1]
+        if twice:
+            raise InvalidInput(f"person {twice[0]} is in more than one split; expected each in one")
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One video's line of the table: who does what, and the ranges of frames, counted from 0, their end excluded."""
+
+    name: str
+    person: int
+    action: str
+    ranges: tuple[tuple[int, int], ...]
+
+
+class Kth(RecordedDataset):
+    """One clip a sequence of the owners' table, so that an empty scene between two of them is left out."""
+
+    config: KthConfig
+    splits = ("train", "validation", "test")
+    downloads = (
+        "get the six zip files and 00sequences.txt of the KTH action database (Schuldt, Laptev and Caputo, 2004), and"
+        " unpack the videos person<NN>_<action>_d<N>_uncomp.avi anywhere under root"
+    )
+
+    def find(self, root: Path) -> list[Take]:
+        """In the table's order. A video that is not there is left out, as one is missing from the owners' own set."""
+        table = next((root / name for name in TABLES if (root / name).is_file()), None)
+        if table is None:
+            raise InvalidInput(f"{str(root)!r} has no {' or '.join(TABLES)}; {self.downloads}")
+        files = {path.stem: path for path in sorted(root.rglob("person*")) if path.suffix.lower() in ENDINGS}
+        preparation = Preparation(self.config.size, self.config.channels, grey=True)
+        takes = []
+        for sequence in read_table(table):
+            path = _file_of(sequence, files)
+            if path is not None and self._is_ours(sequence):
+                reel = self.reel(path, preparation)
+                takes += [Take(reel, first, end) for first, end in sequence.ranges]
+        return takes
+
+    def _is_ours(self, sequence: Sequence) -> bool:
+        people = getattr(self.config, self.split)
+        return sequence.person in people and (not self.config.actions or sequence.action in self.config.actions)
+
+
+def read_table(path: Path) -> list[Sequence]:
+    """The lines `person01_boxing_d1  frames  1-95, 96-185` of the owners' table, which counts from 1 and inclusively.
+
+    Raises `InvalidInput` where there is no such line, or a range ends before it starts.
+    """
+    sequences = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        match = LINE.match(line)
+        if match is None:  # the table opens with a few lines of prose
+            continue
+        ranges = tuple((int(first) - 1, int(last)) for first, last in RANGE.findall(match["ranges"]))
+        if not ranges or any(not 0 <= first < end for first, end in ranges):
+            raise InvalidInput(
+                f"{str(path)!r} has the line {line.strip()!r}; expected ranges of frames such as 1-95, 96-185"
+            )
+        sequences.append(Sequence(match["name"], int(match["person"]), match["action"], ranges))
+    if not sequences:
+        raise InvalidInput(
+            f"{str(path)!r} lists no sequences; expected lines such as 'person01_boxing_d1 frames 1-95, 96-185'"
+        )
+    return sequences
+
+
+def _file_of(sequence: Sequence, files: dict[str, Path]) -> Path | None:
+    """The video of a line. Copies outside the owners' archive drop '_uncomp', and the setting where it is the first."""
+    stems = [f"{sequence.name}_uncomp", sequence.name]
+    if sequence.name.endswith("_d1"):
+        stems.append(sequence.name.removesuffix("_d1"))
+    return next((files[stem] for stem in stems if stem in files), None)
