@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from rich.console import Console
 from torch.optim import Adamax
 
 import tiny
-from vidode import checkpoints, models
+from vidode import checkpoints, datasets, models
 from vidode.clip import InvalidInput
+from vidode.configuration import configure
 from vidode.models import OptimiserConfig
 from vidode.sampling import generator_for
 from vidode.training import Interrupted, NotFinite, as_yaml, config_from, read_config, train
@@ -498,3 +500,15 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_trained(tmp_path, 
 def test_a_missing_configuration_is_named(tmp_path):
     with pytest.raises(InvalidInput, match=r"no configuration file .*none.yaml"):
         read_config(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("path", sorted((HERE.parent / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_configuration_in_the_repository_can_be_trained(path):
+    settings = read_config(path)
+    assert settings.build_model().config.channels in (1, 3)
+    settings.optimiser_of(settings.build_model())
+    data = configure(datasets.config_class(settings.data.name), settings.data.options, path.name)
+    kind = datasets.dataset_class(settings.data.name)
+    assert getattr(data, "frames", 20) >= max(map(settings.sampling.length, settings.sampling.tasks))
+    assert settings.run.validation_split in kind.splits
+    assert config_from(yaml.safe_load(as_yaml(settings))) == settings

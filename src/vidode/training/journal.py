@@ -113,10 +113,10 @@ class Journal(lightning.Callback):
         run, last = learner.config.run, learner.done == learner.config.steps
         row = self._means(learner) if last or _due(learner.done, run.log_every) else {}
         if trainer.is_global_zero:
-            if self.validation and (last or _due(learner.done, run.validation_every)):
+            if run.validation_every and (last or _due(learner.done, run.validation_every)):
                 self.scores = validate(learner, self.validation)
                 row |= self.scores
-            if self.validation and _due(learner.done, run.sample_every):
+            if _due(learner.done, run.sample_every):
                 self._picture(learner)
         if row:
             for logger in trainer.loggers:

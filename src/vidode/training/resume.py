@@ -71,7 +71,7 @@ class Keeper(lightning.Callback):
             stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
         due = run.checkpoint_every > 0 and step % run.checkpoint_every == 0
         if stop or due or step == pl_module.config.steps:
-            sizes = {name: float(value.abs().max()) for name, value in pl_module.state_dict().items()}
+            sizes = {name: float(value.double().abs().max()) for name, value in pl_module.state_dict().items()}
             require_finite(sizes | {name: float(value) for name, value in outputs.items()}, step)
             self._save(trainer, step, run.keep)
         trainer.should_stop = stop
