@@ -210,5 +210,6 @@ def write(
         lossless=lossless,
         audio=audio,
     ) as sink:
-        for pixels, time, valid in zip(clip.frames, times, masks, strict=True):
-            sink.write(Frame(pixels, time, valid))
+        for pixels, time, simple, valid in zip(clip.frames, clip.times.tolist(), times, masks, strict=True):
+            # Arrays keep the last bit; where there is none to keep, the simple fraction is the same float.
+            sink.write(Frame(pixels, simple if float(simple) == time else Fraction(time), valid))

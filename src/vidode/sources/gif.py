@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -35,9 +36,10 @@ class GifSink(Sink):
         self._draft = Draft(path, overwrite)
         self._low, self._high = meaning.value_range
         self._first: Fraction | None = None
-        self._tick = 0
-        options = {"final_delay": str(round(1 / rate / TICK))} if rate else {}
-        self._output: OutputContainer = av.open(str(self._draft.path), "w", "gif", container_options=options)
+        self._tick = self._duration = 0
+        self._last_duration = round(1 / rate / TICK) if rate else None
+        self._held: list[av.Packet[Any]] = []
+        self._output: OutputContainer = av.open(str(self._draft.path), "w", "gif")
         self._stream: VideoStream = self._output.add_stream("gif")
         self._stream.codec_context.time_base = TICK
         self._stream.codec_context.pix_fmt = "pal8"
@@ -53,20 +55,28 @@ class GifSink(Sink):
                 f"time {float(frame.time)} falls on the hundredth of a second of the frame before;"
                 " expected at most 100 frames a second in a GIF: write .mp4"
             )
+        self._mux(tick - self._tick)
         self._tick = tick
         picture = _with_palette(as_image((frame.pixels - self._low) / (self._high - self._low)))
         picture.pts, picture.time_base = tick, TICK
-        with reported(self._draft.target):
-            self._output.mux(self._stream.encode(picture))
+        self._held = self._stream.encode(picture)
 
     def finish(self) -> None:
         """Write the last delay and put the file in its place."""
         if self._first is None:
             raise InvalidInput(f"no frame was written to {str(self._draft.target)!r}; expected at least one")
+        self._mux(self._last_duration or self._duration or 10)
         with reported(self._draft.target):
-            self._output.mux(self._stream.encode(None))
             self._output.close()
         self._draft.commit()
+
+    def _mux(self, duration: int) -> None:
+        """Write the frame that is held, now that it is known how long it lasts."""
+        self._duration = duration
+        for packet in self._held:
+            packet.duration = duration
+            with reported(self._draft.target):
+                self._output.mux(packet)
 
     def discard(self) -> None:
         """Leave nothing behind."""
