@@ -50,6 +50,8 @@ HINTS = 2
 """Channels that tell where the query lies: its position a, and whether it is between the anchors."""
 MATCHED = 24
 """Channels that are correlated; their products, not the convolutions, would otherwise take most of a step."""
+SLOPE = 0.1
+"""Of the leaky rectifiers."""
 SMALL = 1e-6
 """Keeps the odds of the mask finite at an observed time."""
 
@@ -379,7 +381,13 @@ def unfolded(prediction: Prediction, shape: torch.Size) -> Prediction:
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1), nn.LeakyReLU(0.1))
+    """A 3x3 convolution that keeps the spread of its input (He et al., 2015): by the framework's default, features
+    fade to a constant within five layers, and constants correlate everywhere.
+    """
+    layer = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1)
+    nn.init.kaiming_normal_(layer.weight, a=SLOPE, nonlinearity="leaky_relu")
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return nn.Sequential(layer, nn.LeakyReLU(SLOPE))
 
 
 def _double(x: Tensor) -> Tensor:
