@@ -53,7 +53,7 @@ def generate_file(
     Raises `InvalidInput` for whatever cannot be read, made or written; then nothing is written.
     """
     started = monotonic()
-    network = _on_device(load(model) if isinstance(model, (str, Path)) else model, device)
+    network = on_device(load(model) if isinstance(model, (str, Path)) else model, device)
     rate = None if input_rate is None else as_fraction(input_rate, "input frame rate")
     with open_source(source, times=input_times, rate=rate) as frames:
         meaning = frames.meaning
@@ -71,7 +71,8 @@ def generate_file(
     return Report(Path(target), count, monotonic() - started)
 
 
-def _on_device(model: VideoModel, device: str) -> VideoModel:
+def on_device(model: VideoModel, device: str) -> VideoModel:
+    """The model moved to a device; auto takes a GPU where there is one. Raises `InvalidInput` for one that is not."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -1,0 +1,368 @@
+"""The verbs. Each reads its arguments, makes one call, and says what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, Group, Parameter
+
+if TYPE_CHECKING:
+    from vidode.datasets import Split, VideoDataset
+    from vidode.timing import TimeRequest
+
+DEFAULT_MODEL = "anchored_vid_ode"
+
+WHEN = Group("Which times", sort_key=1)
+HOW = Group("How frames are made", sort_key=2)
+READING = Group("Reading", sort_key=3)
+WRITING = Group("Writing", sort_key=4)
+
+Text = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
+"""A number or times: text, so that it is read exactly and refused in our own words; it may begin with a minus."""
+Flag = Annotated[bool, Parameter(negative="")]
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("vidode")
+
+
+app = App(
+    name="vidode",
+    help="Render video frames at any time.",
+    version=_version,
+    help_format="markdown",
+    exit_on_error=False,
+    print_error=False,
+    suppress_keyboard_interrupt=False,
+    result_action="return_value",
+)
+
+
+@app.command
+def generate(
+    source: Annotated[Path, Parameter(name="IN")],
+    target: Annotated[Path, Parameter(name="OUT")],
+    /,
+    *,
+    fps: Annotated[Text, Parameter(group=WHEN)] = None,
+    factor: Annotated[Text, Parameter(group=WHEN)] = None,
+    times: Annotated[Text, Parameter(group=WHEN)] = None,
+    timecodes: Annotated[Path | None, Parameter(group=WHEN)] = None,
+    beyond: Annotated[Text, Parameter(group=WHEN)] = None,
+    model: Annotated[str, Parameter(group=HOW)] = DEFAULT_MODEL,
+    keep_observed: Annotated[bool, Parameter(group=HOW)] = True,
+    cuts: Annotated[bool, Parameter(group=HOW)] = True,
+    cut_threshold: Annotated[Text, Parameter(group=HOW)] = None,
+    device: Annotated[str, Parameter(group=HOW)] = "auto",
+    autocast: Annotated[Flag, Parameter(group=HOW)] = False,
+    frame_gap: Annotated[Text, Parameter(group=READING)] = None,
+    input_times: Annotated[Path | None, Parameter(group=READING)] = None,
+    input_fps: Annotated[Text, Parameter(group=READING)] = None,
+    overwrite: Annotated[Flag, Parameter(group=WRITING)] = False,
+    codec: Annotated[str | None, Parameter(group=WRITING)] = None,
+    quality: Annotated[int | None, Parameter(group=WRITING)] = None,
+    lossless: Annotated[Flag, Parameter(group=WRITING)] = False,
+    audio: Annotated[bool, Parameter(group=WRITING)] = True,
+) -> None:
+    """Render a video, a folder of images or an array at other times, whatever its length and size.
+
+    Times are seconds in the input's own clock, which 'vidode inspect IN' shows. Frames that were observed at an asked
+    time are kept as they are. Across a cut nothing is blended: the nearer frame is held.
+
+    Parameters
+    ----------
+    source
+        A video, a folder of images, .npy or .npz.
+    target
+        .mp4 .mov .mkv .webm .gif .npy .npz, or a folder for numbered PNG files.
+    fps
+        Frames a second, from the first frame on: 60, 23.976 or 30000/1001.
+    factor
+        Frames for every observed one, evenly between them: 2, or 5/2.
+    times
+        These times: 0.1,0.25 or a file with one a line, or a JSON list.
+    timecodes
+        The times of a file in 'timecode format v2' (milliseconds).
+    beyond
+        Go on for so many seconds after the last frame, at the asked rate or the input's own.
+    model
+        A name from 'vidode models', or a folder that 'vidode train' saved.
+    keep_observed
+        Give an observed frame itself where its time is asked for.
+    cuts
+        Look for cuts, across which nothing is blended.
+    cut_threshold
+        The share of colours, in (0, 1], that must change at a cut: less finds more (0.2 by default).
+    device
+        auto, cpu, cuda or cuda:1.
+    autocast
+        Work in half precision where that is safe: faster on a GPU, slightly less exact.
+    frame_gap
+        Seconds between observed frames, such as 1/25, which a single frame cannot tell.
+    input_times
+        A file with the times of the input's images or array.
+    input_fps
+        The frame rate of the input's images or array, where they have no times.
+    overwrite
+        Replace OUT if it exists.
+    codec
+        An FFmpeg encoder, such as libx264, libx265, libvpx-vp9 or ffv1.
+    quality
+        The encoder's constant rate factor: less is better and larger.
+    lossless
+        Encode without loss.
+    audio
+        Copy the input's sound.
+    """
+    from vidode.cli import show
+    from vidode.cuts import CutDetector
+    from vidode.generation.files import generate_file
+    from vidode.generation.maker import Options
+    from vidode.timing import as_fraction
+
+    request = request_of(fps, factor, times, timecodes, beyond)
+    detector = CutDetector()
+    if cut_threshold is not None:
+        detector = CutDetector(histogram=float(as_fraction(cut_threshold, "cut threshold")))
+    options = Options(keep_observed, detector if cuts else None, autocast=autocast)
+    encoding: dict[str, Any] = {"codec": codec, "quality": quality, "lossless": lossless, "audio": audio}
+    done = generate_file(
+        source,
+        target,
+        request,
+        model,
+        device=device,
+        options=options,
+        frame_gap=frame_gap,
+        input_times=input_times,
+        input_rate=input_fps,
+        overwrite=overwrite,
+        **encoding,
+    )
+    rate = done.frames / max(done.seconds, 1e-3)
+    show.text(f"{done.path}: {done.frames} frames in {done.seconds:.1f} s, {rate:.1f} a second\n")
+
+
+def request_of(
+    fps: str | None, factor: str | None, times: str | None, timecodes: Path | None, beyond: str | None
+) -> TimeRequest:
+    """What the options ask for. Raises `InvalidInput` for none or several, and for what is no number."""
+    from vidode.clip import InvalidInput
+    from vidode.timing import Factor, FrameRate, as_fraction, parse_timecodes, parse_times
+
+    options = {"--fps": fps, "--factor": factor, "--times": times, "--timecodes": timecodes}
+    given = [name for name, value in options.items() if value is not None]
+    if len(given) > 1:
+        raise InvalidInput(f"got {' and '.join(given)}; expected one of them: leave the others out")
+    if not given and beyond is None:
+        raise InvalidInput(f"no times are asked for; expected one of {', '.join(options)}, such as --fps 60")
+    if beyond is not None and (times is not None or timecodes is not None):
+        raise InvalidInput(f"got {given[0]} and --beyond; expected one of them: list the later times too")
+    after = as_fraction(beyond or 0, "time beyond the end")
+    if times is not None:
+        return parse_times(times)
+    if timecodes is not None:
+        return parse_timecodes(timecodes)
+    if fps is not None:
+        return FrameRate(as_fraction(fps, "frame rate"), after)
+    return Factor(as_fraction(factor or 1, "factor"), after)
+
+
+@app.command
+def demo(
+    target: Annotated[Path, Parameter(name="OUT")] = Path("vidode-demo"),
+    /,
+    *,
+    model: str = DEFAULT_MODEL,
+    scene: int = 0,
+    device: str = "auto",
+    overwrite: Flag = False,
+) -> None:
+    """Show it all on a made-up scene that no model was trained on; nothing to download.
+
+    Films a scene at a variable rate with missing frames, restores it to 60 frames a second, predicts what comes after,
+    and compares with the exact truth: a table, videos, a side-by-side GIF and a plot of error over time.
+
+    Parameters
+    ----------
+    target
+        The folder to write.
+    model
+        A name from 'vidode models', or a folder that 'vidode train' saved.
+    scene
+        Which scene of the test split.
+    device
+        auto, cpu, cuda or cuda:1.
+    overwrite
+        Replace the demo that OUT holds.
+    """
+    from vidode.cli import show
+    from vidode.demo import run_demo
+
+    show.demonstration(run_demo(target, model, scene=scene, device=device, overwrite=overwrite))
+
+
+@app.command
+def train(
+    config: Annotated[Path, Parameter(name="CONFIG")],
+    /,
+    *,
+    folder: Path | None = None,
+    print_config: Flag = False,
+) -> None:
+    """Train a model as a YAML file says, or go on where a run in the same folder was stopped.
+
+    Parameters
+    ----------
+    config
+        A file such as those in configs/.
+    folder
+        Where the run is kept; runs/NAME, from CONFIG's name, by default.
+    print_config
+        Print the whole configuration, defaults included, and train nothing.
+    """
+    from vidode.cli import show
+    from vidode.training import as_yaml, read_config
+    from vidode.training import train as train_model
+
+    wanted = read_config(config)
+    if print_config:
+        show.text(as_yaml(wanted))
+        return
+    saved = train_model(wanted, folder or Path("runs") / config.stem)
+    show.text(f"{saved}: the model; use it with 'vidode generate --model {saved}'\n")
+
+
+@app.command
+def evaluate(
+    model: Annotated[str, Parameter(name="MODEL")],
+    /,
+    *,
+    data: str,
+    split: Literal["train", "validation", "test"] = "test",
+    root: Path | None = None,
+    option: Annotated[list[str] | None, Parameter(negative="")] = None,
+    task: Literal["interpolation", "extrapolation"] = "interpolation",
+    scheme: str | None = None,
+    protocol: Literal["vidode2021", "per-frame"] = "vidode2021",
+    clips: int | None = None,
+    seed: int = 0,
+    lpips: Path | None = None,
+    device: str = "auto",
+    out: Path | None = None,
+) -> None:
+    """Hide frames of a data set, ask a model for them, and score its answers.
+
+    Parameters
+    ----------
+    model
+        A name from 'vidode models', or a folder that 'vidode train' saved.
+    data
+        A name from 'vidode datasets', or a folder of videos.
+    split
+        Which part of the data.
+    root
+        The folder that holds the files of the data set.
+    option
+        An option of the data set, such as size=[64,64]; repeat it for more.
+    task
+        interpolation hides every second frame, extrapolation asks for five frames after the end.
+    scheme
+        Another way to hide frames, such as random-40.
+    protocol
+        vidode2021 (the paper's) or per-frame (the field's).
+    clips
+        Measure only the first so many.
+    seed
+        Of what is hidden at random.
+    lpips
+        Weights of LPIPS' AlexNet (.safetensors).
+    device
+        auto, cpu, cuda or cuda:1.
+    out
+        Write the result, with where it comes from, as JSON.
+    """
+    from vidode.blocks.perceptual import load_lpips
+    from vidode.checkpoints import load
+    from vidode.cli import show
+    from vidode.evaluation import measure, write_report
+    from vidode.generation.files import on_device
+
+    clips_of = open_data(data, split, root, option or [])
+    wanted = scheme or {"interpolation": "every-second", "extrapolation": "beyond-5"}[task]
+    network = on_device(load(model), device)
+    measured = measure(
+        network, clips_of, wanted, lpips=None if lpips is None else load_lpips(lpips), seed=seed, clips=clips
+    )
+    row = measured.row(protocol)
+    if out is not None:
+        write_report(out, measured, network, clips_of)
+    show.row(row)
+
+
+def open_data(data: str, split: Split, root: Path | None, options: list[str]) -> VideoDataset:
+    """A data set by name, or a folder of videos, with options such as size=[64,64] in YAML."""
+    import yaml
+
+    from vidode.clip import InvalidInput
+    from vidode.datasets import names, open_dataset
+
+    if data not in names() and Path(data).is_dir():
+        data, root = "video_folder", Path(data)
+    values: dict[str, Any] = {} if root is None else {"root": str(root)}
+    for option in options:
+        name, equals, value = option.partition("=")
+        if not (name and equals):
+            raise InvalidInput(f"option is {option!r}; expected NAME=VALUE, such as size=[64,64]")
+        try:
+            values[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InvalidInput(f"option is {option!r}; expected a value such as 64, [64,64] or true") from error
+    return open_dataset(data, split, **values)
+
+
+@app.command
+def inspect(
+    subject: Annotated[str, Parameter(name="MODEL|FILE")],
+    /,
+    *,
+    input_times: Path | None = None,
+) -> None:
+    """Say what a model is, or what a file really contains: times, gaps, repeated frames and cuts.
+
+    Parameters
+    ----------
+    subject
+        A name from 'vidode models', a folder that 'vidode train' saved, or a video, folder of images or array.
+    input_times
+        A file with the times of the images or the array.
+    """
+    from vidode import checkpoints
+    from vidode.cli import show
+    from vidode.models import names
+    from vidode.sources.inspection import inspect_file
+
+    path = Path(subject)
+    if (path / checkpoints.CONFIG).is_file() or (not path.exists() and subject in {*checkpoints.shipped(), *names()}):
+        show.model(subject)
+    else:
+        show.file(inspect_file(path, times=input_times))
+
+
+@app.command
+def models() -> None:
+    """List the models, what each can do, and which have weights here."""
+    from vidode.cli import show
+
+    show.models()
+
+
+@app.command
+def datasets() -> None:
+    """List the data sets and where each comes from."""
+    from vidode.cli import show
+
+    show.datasets()
