@@ -198,6 +198,15 @@ def test_what_is_observed_is_degraded_and_what_is_asked_is_not():
     assert torch.equal(degraded.observed.frames, 1 - clean.observed.frames)
 
 
+def test_a_window_is_augmented_as_a_whole():
+    plain, mirrored = (
+        batches(config(augmentation=how), [0])[0] for how in (None, {"flip": 1.0, "degrees": 0.0, "crop": [8, 8]})
+    )
+    # One number is drawn for each change, and then what is sampled, which in regular windows is not drawn.
+    assert torch.equal(mirrored.target, plain.target.flip(-1))
+    assert torch.equal(mirrored.observed.frames, plain.observed.frames.flip(-1))
+
+
 def test_processes_share_the_batch_of_one():
     whole = batches(config(), range(4))
     parts = [batches(config(run={"processes": 2}), range(4), rank) for rank in (0, 1)]
@@ -263,35 +272,29 @@ def test_a_run_killed_in_the_middle_goes_on_to_the_same_bits(whole, tmp_path):
     assert rows(folder) == rows(whole)
 
 
-def test_ctrl_c_ends_at_a_step_with_a_checkpoint_and_says_how_to_go_on(whole, tmp_path):
-    folder = tmp_path / "run"
-    process = program(folder, interruptible(workers=1), pause=0.03)
-    wait_for(lambda: (folder / "metrics.csv").is_file() and rows(folder), process)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers too
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 1
-    done = state(folder)["done"]
-    assert error.splitlines() == [
-        f"stopped at step {done} of 40, saved in {folder}; start it again to go on from there"
-    ]
-    train(interruptible(), folder)
-    assert same(state(folder), state(whole))
-    assert rows(folder) == rows(whole)
-
-
-def test_ctrl_c_is_an_exception_that_is_a_keyboard_interrupt_and_the_handler_comes_back(tmp_path, monkeypatch):
+def test_ctrl_c_ends_at_a_step_with_a_checkpoint_and_says_how_to_go_on(whole, tmp_path, monkeypatch):
     prepare, handler = Steps.__getitem__, signal.getsignal(signal.SIGINT)
 
     def press(steps, step):
-        if step == 3:
-            signal.raise_signal(signal.SIGINT)
+        if step == 9:  # a terminal sends it to the whole group: here the worker, and the process that trains
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getppid(), signal.SIGINT)
         return prepare(steps, step)
 
     monkeypatch.setattr(Steps, "__getitem__", press)
-    with pytest.raises(KeyboardInterrupt, match=r"stopped at step . of 12") as caught:
-        train(config(), tmp_path)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train(interruptible(workers=1), tmp_path)
+    monkeypatch.undo()
+    done = state(tmp_path)["done"]
+    assert done < 40
     assert isinstance(caught.value, Interrupted)
+    assert str(caught.value) == (
+        f"stopped at step {done} of 40, saved in {tmp_path}; start it again to go on from there"
+    )
     assert signal.getsignal(signal.SIGINT) is handler
+    train(interruptible(), tmp_path)
+    assert same(state(tmp_path), state(whole))
+    assert rows(tmp_path) == rows(whole)
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "text"])

@@ -25,10 +25,7 @@ def main(folder: Path, config: Path, pause: float) -> None:
     Steps.__getitem__ = slowly
     Learner.on_train_end = leave_weights
     with tiny.joined():
-        try:
-            training.train(training.read_config(config), folder)
-        except training.Interrupted as reason:
-            sys.exit(str(reason))
+        training.train(training.read_config(config), folder)
 
 
 if __name__ == "__main__":

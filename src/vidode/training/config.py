@@ -10,6 +10,7 @@ from typing import Any, Literal
 import yaml
 
 from vidode import datasets, models
+from vidode.augmentation import Augmentation
 from vidode.clip import InvalidInput
 from vidode.configuration import configure, plain
 from vidode.datasets import Split, VideoDataset
@@ -50,9 +51,9 @@ class RunConfig:
 class TrainingConfig:
     """What is trained on what, and how.
 
-    degrade: what is observed is noisy and coded as the data set describes; what is asked stays clean, and validation
-    too. optimiser: fields of `OptimiserConfig` that differ from the model's own. batch_size: clips a step, over all
-    processes together.
+    augmentation: of whole windows, none without it. degrade: what is observed is noisy and coded as the data set
+    describes; what is asked stays clean, and validation too. optimiser: fields of `OptimiserConfig` that differ from
+    the model's own. batch_size: clips a step, over all processes together.
     steps_per_epoch: that learning rates which fall by the epoch count; by default those that show every clip once.
     average: decay of the moving average of the weights, such as 0.999; the average is what is saved as the model.
     half: save the model as float16. precision "bfloat16" is mixed: weights and losses stay float32.
@@ -62,6 +63,7 @@ class TrainingConfig:
     data: Choice
     steps: int
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    augmentation: Augmentation | None = None
     degrade: bool = False
     optimiser: dict[str, Any] = field(default_factory=dict)
     batch_size: int = 8

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from vidode.augmentation import augment
 from vidode.datasets import VideoDataset
 from vidode.models import Example, Task
 from vidode.sampling import collate, draw, draw_task, first_window, generator_for
@@ -38,6 +39,8 @@ class Steps(Dataset[Example]):
             generator = generator_for(config.seed, "example", step, position)
             index = _clip_at(config.seed, step * config.batch_size + position, len(self.dataset))
             window = self.dataset.window(index, config.sampling.length(task), generator)
+            if config.augmentation is not None:
+                window = augment(window, config.augmentation, generator)
             samples.append(draw(window, config.sampling, task, generator, degrade=degrade))
         return collate(samples, task)
 
