@@ -75,12 +75,11 @@ def test_turning_there_and_back_is_nearly_nothing(degrees):
 
 def test_turning_keeps_shape_on_frames_that_are_not_square():
     frames = torch.zeros(1, 1, 21, 41)
-    frames[..., 10, 20] = frames[..., 10, 30] = 1  # ten pixels apart, about the centre
+    frames[..., 6, 30] = 1  # (10, -4) from the centre
     turned = rotate(Clip(frames, [0]), 30.0).frames[0, 0]
     y, x = torch.meshgrid(torch.arange(21.0), torch.arange(41.0), indexing="ij")
-    right = turned * (x > 24)
-    place = torch.stack([(right * x).sum(), (right * y).sum()]) / right.sum()
-    assert torch.allclose(place, torch.tensor([20 + 8.660, 10 - 5.0]), atol=0.1)
+    place = torch.stack([(turned * (x - 20)).sum(), (turned * (y - 10)).sum()]) / turned.sum()
+    assert torch.allclose(place, torch.tensor([6.660, -8.464]), atol=0.1)
 
 
 def test_what_turns_in_from_outside_is_black():
