@@ -11,11 +11,9 @@ with the same weights, bit for bit, as one that was not stopped.
 from __future__ import annotations
 
 import logging
-import platform
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,7 @@ from vidode import checkpoints
 from vidode.clip import InvalidInput
 from vidode.configuration import plain
 from vidode.models import Example, parameter_count
+from vidode.provenance import provenance
 from vidode.training.config import Choice, RunConfig, TrainingConfig, as_yaml, config_from, read_config, same_run
 from vidode.training.examples import Stream, steps_per_epoch, validation_examples
 from vidode.training.journal import CsvLog, Journal, NotFinite
@@ -53,7 +52,7 @@ __all__ = [
 def train(config: TrainingConfig, folder: str | Path, facts: Mapping[str, Any] | None = None) -> Path:
     """Train, or go on training, in a folder; the folder of the saved model.
 
-    facts: more to record in the model's card, such as the command and the commit.
+    facts: more to record in the model's card; the command, the commit and the versions are there already.
 
     Raises `InvalidInput` for a configuration that cannot be trained or differs from that of the run in the folder,
     `Interrupted` after Ctrl-C, with a checkpoint saved, and `NotFinite` where the loss stops being a number.
@@ -68,7 +67,7 @@ def train(config: TrainingConfig, folder: str | Path, facts: Mapping[str, Any] |
     learner = Learner(config, steps_per_epoch(data, config))
     journal, request = Journal(folder, _validation(config)), Request()
     callbacks = [journal, Bar(), Keeper(folder / "checkpoints", request)]
-    with _quiet(), ending_cleanly(request):
+    with _quiet(), _one_line(), ending_cleanly(request):
         trainer = _trainer(config, folder, place, callbacks)
         trainer.fit(learner, datamodule=Stream(data, config, place.step), ckpt_path=place.path, weights_only=True)
     if learner.done < config.steps:
@@ -152,10 +151,19 @@ def _card(learner: Learner, journal: Journal, facts: Mapping[str, Any]) -> dict[
         "seconds": round(journal.seconds, 1),
         "scores": journal.scores,
         "parameters": parameter_count(learner.model),
-        "versions": {name: version(name) for name in ("vidode", "torch", "lightning")},
-        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
+        **provenance(),
         **facts,
     }
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """A loader's worker hands an error on inside its whole traceback, whose last line is the message."""
+    try:
+        yield
+    except InvalidInput as error:
+        last = str(error).strip().splitlines()[-1]
+        raise InvalidInput(last.removeprefix(f"{InvalidInput.__module__}.{InvalidInput.__qualname__}: ")) from error
 
 
 @contextmanager
