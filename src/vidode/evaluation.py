@@ -168,8 +168,9 @@ def describe_model(model: VideoModel) -> dict[str, Any]:
 
 
 def describe_data(data: VideoDataset) -> dict[str, Any]:
-    """Which data it is: name with split, and configuration."""
-    return {"name": data_name(data), "clips": len(data), "configuration": configuration(data.config)}
+    """Which data it is: name with split, and configuration, less where decoded frames are kept."""
+    values = {key: value for key, value in configuration(data.config).items() if key != "cache"}
+    return {"name": data_name(data), "clips": len(data), "configuration": values}
 
 
 def model_name(model: VideoModel) -> str:

@@ -1,0 +1,136 @@
+"""The floors against figures measured elsewhere, which says whether this harness measures what others measure.
+
+    python -m vidode.experiments.calibration --data FOLDER --out results/real_video/calibration
+
+The figures are PSNR of every second frame hidden, on parts of the test sets; which parts, which size and which average
+is not recorded with them. Both are therefore measured: the whole set, and a part on which the figures are met, in the
+average over frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App
+
+from vidode.checkpoints import load
+from vidode.clip import Clip
+from vidode.datasets import VideoDataset
+from vidode.evaluation import describe_data, evaluate
+from vidode.experiments.real_video import FLOORS, SOURCES, Source
+from vidode.provenance import command_line, provenance, write_json, write_text
+from vidode.tables import grid
+
+TOLERANCE = 0.5
+"""dB within which a figure counts as met."""
+
+NOTE = (
+    "PSNR in dB, averaged over frames, every second frame hidden and asked for; in brackets the difference from the "
+    f"figure, bold within {TOLERANCE} dB."
+)
+
+
+@dataclass(frozen=True)
+class PartConfig:
+    """Every `stride`-th clip and its first `frames` frames; None is all of them."""
+
+    stride: int = 1
+    frames: int | None = None
+
+
+class Part(VideoDataset):
+    """A part of another data set."""
+
+    config: PartConfig
+
+    def __init__(self, whole: VideoDataset, config: PartConfig) -> None:
+        self.whole, self.config, self.split = whole, config, whole.split
+
+    def __len__(self) -> int:
+        """How many clips the part has."""
+        return len(range(0, len(self.whole), self.config.stride))
+
+    def clip(self, index: int) -> Clip:
+        """See `VideoDataset.clip`."""
+        return self.whole.clip(index * self.config.stride)[: self.config.frames]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Figures (PSNR in dB of the floors, in their order) and the part on which they are looked for."""
+
+    source: Source
+    figures: tuple[float, ...]
+    part: PartConfig = field(default_factory=PartConfig)
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+WEIZMANN, UCF101, KTH = SOURCES["test"]
+CASES = (
+    Case(WEIZMANN, (28.3, 31.0, 33.7), PartConfig(stride=3, frames=31)),
+    Case(UCF101, (24.7, 26.7, 30.1), PartConfig(stride=3, frames=21)),
+    Case(KTH, (35.2, 39.4, 41.2), options={"size": 128}),
+)
+
+
+def measured(data: VideoDataset) -> tuple[float, ...]:
+    """PSNR of every floor, averaged over frames, every second frame hidden."""
+    return tuple(evaluate(load(name), data, "every-second", "per-frame").scores.psnr for name in FLOORS)
+
+
+def lines_of(case: Case, root: Path, cache: Path | None = None) -> list[dict[str, Any]]:
+    """The whole set and the part, each beside the figures."""
+    whole = case.source.open(root, cache)
+    prepared = replace(case.source, options={**case.source.options, **case.options})
+    part = Part(prepared.open(root, cache), case.part)
+    return [
+        {
+            "data": describe_data(data.whole if isinstance(data, Part) else data),
+            "part": said,
+            "label": case.source.label,
+        }
+        | {
+            "psnr": dict(zip(FLOORS, measured(data), strict=True)),
+            "figures": dict(zip(FLOORS, case.figures, strict=True)),
+        }
+        for data, said in ((whole, None), (part, {**asdict(case.part), **case.options}))
+    ]
+
+
+def table(lines: list[dict[str, Any]]) -> str:
+    """Measured PSNR with its difference from the figure; those within the tolerance are bold."""
+    cells = [
+        [line["label"], _said(line["part"]), *(_cell(line["psnr"][name], line["figures"][name]) for name in FLOORS)]
+        for line in lines
+    ]
+    return grid(["data", "measured on", *FLOORS], cells)
+
+
+def main(*, data: Path, out: Path, cache: Path | None = None) -> None:
+    """Measure the floors and write JSON and Markdown. cache: a folder in which decoded frames are kept."""
+    lines = [line for case in CASES for line in lines_of(case, data, cache)]
+    command = command_line(["python", "-m", "vidode.experiments.calibration", "--data", str(data), "--out", str(out)])
+    write_json(out / "calibration.json", {**provenance(command), "protocol": "per-frame", "lines": lines})
+    head = f"# The floors against calibration figures\n\n`{command}`\n\n{NOTE}\n\n"
+    write_text(out / "calibration.md", head + table(lines))
+
+
+def _said(part: dict[str, Any] | None) -> str:
+    if part is None:
+        return "everything"
+    words = [f"every {part['stride']}. clip" if part["stride"] > 1 else "every clip"]
+    words += [f"first {part['frames']} frames"] if part["frames"] else []
+    return ", ".join(words + ([f"{part['size']}x{part['size']}"] if "size" in part else []))
+
+
+def _cell(psnr: float, figure: float) -> str:
+    text = f"{psnr:.2f} ({psnr - figure:+.2f})"
+    return f"**{text}**" if abs(psnr - figure) <= TOLERANCE else text
+
+
+if __name__ == "__main__":
+    app = App(help_format="plaintext")
+    app.default(main)
+    app()
