@@ -88,7 +88,7 @@ def chains(points: Tensor, seen: Windows, tie: float) -> Chains:
     """
     row, query = seen.of_query.flatten(), seen.query.flatten().double()
     before = (points[row] < query[:, None] - tie).sum(dim=1)  # points that a query lies behind
-    ends = torch.cat([points, torch.full_like(points[:, :1], torch.inf)], dim=1)
+    ends = torch.cat([points, points.new_full((len(points), 1), torch.inf)], dim=1)
     own = ends[row, before] > query + tie
     at_row, at_place = torch.isfinite(points).nonzero(as_tuple=True)
 

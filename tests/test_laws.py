@@ -1,0 +1,376 @@
+"""The laws of a frame at a time, over every model of the catalog.
+
+A new file in the models' folder is tested here before anyone writes a test for it, and so are weights that come with the
+package. `EXEMPT` says which model does not keep which law, and why; every other model keeps it to `CLOSE`.
+"""
+
+import dataclasses
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from vidode import checkpoints
+from vidode.clip import Batch, Clip, InvalidInput, Meaning
+from vidode.configuration import plain
+from vidode.models import TASKS, Example, build, config_class, model_class, names
+
+CLOSE = 1e-5
+APART = {"random": 1e-4, "shipped": 1e-3}
+"""How far a frame moves, somewhere, with its time; random weights make slow dynamics."""
+SHIPPED = "shipped "
+"""Stands before the name of weights that come with the package."""
+
+SMALL = {
+    "vid_ode": {"width": 4, "neighbours": 2},
+    "anchored_vid_ode": {"width": 4, "latent": 6, "reach": 1, "neighbours": 2},
+}
+"""Sizes at which a model is quick; a model that is not named here is built as it comes."""
+
+EXEMPT = {
+    "gap, query": {"copy_last": "a step function of time"},
+    "gap, observation": {
+        "copy_last": "a step function of time",
+    },
+    "before the first": {"vid_ode": "its chain of warps starts at an observed frame and runs forward"},
+    "single observation, clock alone": {
+        "vid_ode": "relative model time needs a gap, measured or declared",
+        "anchored_vid_ode": "relative model time needs a gap, measured or declared",
+    },
+}
+"""Law -> model -> why it does not keep it. The laws are the names that tests ask for with `keeping`."""
+
+FLOW_HEADS = {
+    "vid_ode": lambda model: [(model.frame_decoder.layers[-1], 2)],
+    "anchored_vid_ode": lambda model: [
+        (model.decoder.coarse.head, 4),
+        (model.decoder.middle.head, 4),
+        (model.decoder.fine.head, 4),
+    ],
+}
+"""The layers that give flow, and how many of their first channels do."""
+
+IDLE: dict[str, tuple[str, ...]] = {}
+"""Parameters of a model's default configuration that rightly get no gradient, by name."""
+
+trained = [name for name in names() if model_class(name).trainable]
+shipped = {SHIPPED + name: checkpoints.describe(name).model for name in checkpoints.shipped()}
+subjects = [*names(), *shipped]
+
+
+def model_name(subject):
+    """The catalog's name of a model or of shipped weights."""
+    return shipped.get(subject, subject)
+
+
+def keeping(law):
+    """Every model, and all shipped weights, that keep a law."""
+    kept = [subject for subject in subjects if model_name(subject) not in EXEMPT.get(law, {})]
+    return pytest.mark.parametrize("name", kept)
+
+
+def made(name, channels=3, seed=0, **options):
+    """Shipped weights, or a model with random weights and statistics: nothing holds by an accident of the start."""
+    if name in shipped:
+        return checkpoints.load(name.removeprefix(SHIPPED))
+    torch.manual_seed(seed)
+    size = {key: value for key, value in SMALL.get(name, {}).items() if key not in options}
+    model = build(name, channels=channels, **size, **options)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.3)
+                module.running_var.uniform_(0.5, 2)
+    return model.eval()
+
+
+def with_statistics_of(model, observed, query):
+    """The model with batch normalisation that fits the clips, so that no channel is shut by a strange mean."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    model.train()(observed, query)
+    return model.eval()
+
+
+def observed_clip(steps=6, size=(13, 18), channels=3, seed=0, start=0.0):
+    """Frames of smooth noise, 25 a second, at uneven times."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(steps, channels, 5, 5, generator=generator)
+    frames = nn.functional.interpolate(coarse, size=size, mode="bicubic", align_corners=True)
+    frames = (frames + 0.05 * torch.randn(frames.shape, generator=generator)).clamp(0, 1)
+    times = torch.arange(steps) + 0.4 * torch.rand(steps, generator=generator, dtype=torch.float64)
+    return Clip(frames, start + times / 25)
+
+
+@torch.no_grad()
+def ask(model, clips, query, length=None):
+    """Frames (B, K, C, H, W) of clips at query times (B, K)."""
+    batch = clips if isinstance(clips, Batch) else Batch.collate(clips, length)
+    return model(batch, torch.as_tensor(query, dtype=torch.float64)).frames
+
+
+def spread(clip, places, model):
+    """Times of a clip at places counted in frames, the first frame's or later where the model asks for that."""
+    span = clip.times[-1] - clip.times[0]
+    query = clip.times[0] + span * torch.as_tensor(places, dtype=torch.float64) / (len(clip) - 1)
+    early = type(model).__module__.rsplit(".", 1)[1] in EXEMPT["before the first"]
+    return query.clamp(min=float(clip.times[0])) if early else query
+
+
+def close(got, expected):
+    torch.testing.assert_close(got, expected, rtol=0, atol=CLOSE)
+
+
+def test_exemptions_name_models_and_give_reasons():
+    for models in EXEMPT.values():
+        assert set(models) <= set(names())
+        assert all(models.values())
+
+
+@keeping("query sets")
+@settings(max_examples=5, deadline=None)
+@given(
+    places=st.lists(st.one_of(st.integers(-1, 8), st.floats(-1, 8)), min_size=1, max_size=5),
+    order=st.randoms(use_true_random=False),
+)
+def test_a_frame_is_a_function_of_its_time(name, places, order):
+    model, clip = made(name), observed_clip()
+    query = spread(clip, places, model)
+    alone = torch.cat([ask(model, [clip], [[time]]) for time in query.tolist()], dim=1)
+    shuffled = order.choices(range(len(places)), k=len(places) + 2)
+    close(ask(model, [clip], query[None]), alone)
+    close(ask(model, [clip], query[None, shuffled]), alone[:, shuffled])
+
+
+@keeping("clock shift")
+@settings(max_examples=5, deadline=None)
+@given(shift=st.floats(-1e6, 1e6))
+def test_shifting_the_clock_changes_nothing(name, shift):
+    model, clip = made(name), observed_clip()
+    shifted = Clip(clip.frames, clip.times + shift)
+    places = [-0.7, 0, 0.3, 2, 2.6, 5, 5.9, 7]
+    query = spread(clip, places, model)
+    close(ask(model, [shifted], query[None] + shift), ask(model, [clip], query[None]))
+
+
+def apart(name):
+    return APART["shipped" if name in shipped else "random"]
+
+
+@keeping("gap, query")
+@pytest.mark.parametrize("places", [(2.3, 2.6), (0.2, 0.4), (4.5, 4.6)])
+def test_moving_a_query_later_changes_the_frame(name, places):
+    model, clip = made(name), observed_clip()
+    first, second = ask(model, [clip], spread(clip, places, model)[None])[0]
+    assert (first - second).abs().max() > apart(name)
+
+
+@keeping("gap, observation")
+def test_moving_an_observation_earlier_changes_the_frame(name):
+    model, clip = made(name), observed_clip()
+    times = clip.times.clone()
+    times[2] -= 0.5 * (times[2] - times[1])
+    query = (clip.times[2:4].mean())[None, None]
+    moved = ask(model, [Clip(clip.frames, times)], query)
+    assert (ask(model, [clip], query) - moved).abs().max() > apart(name)
+
+
+@keeping("batch")
+def test_a_sample_is_alone_in_its_batch(name):
+    model = made(name)
+    clips = [observed_clip(6, seed=1), observed_clip(3, seed=2, start=4.0), observed_clip(5, seed=3, start=-9.0)]
+    query = torch.stack([spread(clip, [-0.5, 0.4, 1.7, len(clip) + 0.3], model) for clip in clips])
+    together = ask(model, clips, query)
+    for row, clip in enumerate(clips):
+        close(together[row], ask(model, [clip], query[row][None])[0])
+
+
+@keeping("unseen")
+def test_padding_and_its_content_have_no_effect(name):
+    model, clips = made(name), [observed_clip(5, seed=1), observed_clip(3, seed=2)]
+    query = torch.stack([spread(clip, [0.2, 1.5, 3.4], model) for clip in clips])
+    padded = Batch.collate(clips, length=8)
+    got = ask(model, padded, query)
+    close(got, ask(model, clips, query))
+    for content in (7.0, torch.nan):
+        frames = torch.where(padded.seen[..., None, None, None], padded.frames, content)
+        times = torch.where(padded.seen, padded.times, -3.0)
+        assert torch.equal(ask(model, dataclasses.replace(padded, frames=frames, times=times), query), got)
+
+
+@keeping("unseen")
+def test_a_withheld_frame_is_as_if_it_had_never_been(name):
+    model, clip = made(name), observed_clip(6)
+    query = spread(clip, [0.2, 1.5, 2.0, 4.5, 6.4], model)[None]
+    batch = Batch.collate([clip])
+    batch.seen[0, [2, 4]] = False
+    close(ask(model, batch, query), ask(model, [clip[[0, 1, 3, 5]]], query))
+
+
+@keeping("unseen")
+def test_invalid_pixels_have_no_effect(name):
+    model, clip = made(name), observed_clip(4)
+    valid = torch.rand(4, 1, *clip.size, generator=torch.Generator().manual_seed(5)) > 0.3
+    query = spread(clip, [0.2, 1.5, 3.4], model)[None]
+    answers = []
+    for content in (0.25, torch.nan):
+        frames = torch.where(valid, clip.frames, torch.tensor(content))
+        answers.append(ask(model, [Clip(frames, clip.times, valid)], query))
+    assert torch.equal(*answers)
+    assert bool(answers[0].isfinite().all())
+
+
+@keeping("streaming")
+def test_only_the_nearest_observations_on_each_side_are_seen(name):
+    model = made(name)
+    seen = model.config.neighbours
+    whole = observed_clip(2 * seen + 6)
+    inside = whole.times[seen + 2 : seen + 4].mean()[None, None]  # between frames seen + 2 and seen + 3
+    close(ask(model, [whole], inside), ask(model, [whole[3 : 2 * seen + 3]], inside))
+    beyond = whole.times[-1:][None] + 0.05
+    close(ask(model, [whole], beyond), ask(model, [whole[-seen:]], beyond))
+
+
+@pytest.mark.parametrize("name", [subject for subject in subjects if model_name(subject) in trained])
+def test_zero_flow_is_the_identity(name):
+    model, clip = made(name), observed_clip(4)
+    query = spread(clip, [0.3, 1.5, 2.2, 5.7], model)[None]
+    with torch.no_grad():
+        for layer, count in FLOW_HEADS.get(model_name(name), lambda _: [])(model):
+            layer.weight[:count] = 0
+            layer.bias[:count] = 0
+        prediction = model(Batch.collate([clip]), query)
+    if prediction.warped is None:
+        return  # nothing is warped
+    assert not prediction.flow.any(), f"name the layers that give the flow of {name} in FLOW_HEADS"
+    distance = (prediction.warped[0][:, :, None] - clip.frames).abs().amax(dim=(-1, -2, -3))  # (K, F, T)
+    assert distance.amin(dim=-1).max() < 1e-6
+
+
+@keeping("sizes")
+@pytest.mark.parametrize(("size", "channels"), [((1, 1), 3), ((5, 17), 1), ((16, 24), 6), ((23, 9), 3)])
+def test_any_size_and_number_of_channels(name, size, channels):
+    channels = 3 if name in shipped else channels
+    model, clip = made(name, channels=channels), observed_clip(3, size=size, channels=channels)
+    got = ask(model, [clip], spread(clip, [0.4, 2.5], model)[None])
+    assert got.shape == (1, 2, channels, *size)
+    assert bool(got.isfinite().all())
+
+
+@keeping("finite")
+@pytest.mark.parametrize("content", ["black", "white", "grey", "noise"])
+def test_frames_are_finite_on_hard_content(name, content):
+    model, frames = made(name), torch.zeros(4, 3, 12, 12)
+    frames = (
+        torch.rand_like(frames).round() if content == "noise" else frames + {"white": 1, "grey": 0.5}.get(content, 0)
+    )
+    clip = Clip(frames, torch.tensor([0.0, 1e-3, 0.5, 40.0]))
+    assert bool(ask(model, [clip], [[0.0, 5e-4, 0.3, 17.0, 40.0, 41.0]]).isfinite().all())
+
+
+@keeping("single observation, declared gap")
+def test_one_observation_is_enough_where_its_gap_is_declared(name):
+    clip = observed_clip(1)
+    declared = Clip(clip.frames, clip.times, meaning=Meaning(frame_gap=1 / 25))
+    assert bool(ask(made(name), [declared], clip.times[None] + torch.tensor([[0.0, 0.1]])).isfinite().all())
+
+
+@keeping("single observation, clock alone")
+def test_one_observation_is_enough(name):
+    clip = observed_clip(1)
+    assert bool(ask(made(name), [clip], clip.times[None] + torch.tensor([[0.0, 0.1]])).isfinite().all())
+
+
+@pytest.mark.parametrize("name", sorted(EXEMPT["single observation, clock alone"]))
+def test_one_observation_without_a_gap_is_refused_in_one_line(name):
+    clip = observed_clip(1)
+    with pytest.raises(InvalidInput, match="frame-gap"):
+        ask(made(name), [clip], clip.times[None])
+
+
+@keeping("before the first")
+def test_a_query_before_the_first_observation_is_answered(name):
+    clip = observed_clip(3)
+    assert bool(ask(made(name), [clip], clip.times[:1][None] - 0.03).isfinite().all())
+
+
+@pytest.mark.parametrize("name", sorted(EXEMPT["before the first"]))
+def test_a_query_before_the_first_observation_is_refused_in_one_line(name):
+    clip = observed_clip(3)
+    with pytest.raises(InvalidInput, match="before the first observed frame") as refused:
+        ask(made(name), [clip], clip.times[:1][None] - 0.03)
+    assert "\n" not in str(refused.value)
+
+
+def example(clip, task, channels=3, size=(16, 16)):
+    times = (
+        clip.times[[1, 2, 4]] + 0.011 if task == "interpolation" else clip.times[-1] + torch.tensor([0.02, 0.05, 0.1])
+    )
+    target = observed_clip(3, size=size, channels=channels, seed=9).frames
+    return Example(Batch.collate([clip]), times[None], target[None], task)
+
+
+@pytest.mark.parametrize("name", trained)
+def test_every_output_channel_of_every_parameter_gets_a_gradient(name):
+    """In evaluation mode, where no batch normalisation takes a bias away again.
+
+    A ReLU may be dead under some random weights, so that a channel has three tries.
+    """
+    clip, tasks = observed_clip(6, size=(16, 16)), model_class(name).tasks
+    examples = [example(clip, task) for task in tasks]
+    reached: dict[str, torch.Tensor] = {}
+    for seed in range(3):
+        model = with_statistics_of(made(name, seed=seed), examples[0].observed, examples[0].query)
+        for asked in examples:
+            frames = model(asked.observed, asked.query).frames
+            (frames * torch.randn(frames.shape, generator=torch.Generator().manual_seed(1))).sum().backward()
+        for parameter_name, parameter in model.named_parameters():
+            gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            channels = gradient.reshape(len(parameter), -1).any(dim=1)
+            reached[parameter_name] = reached.get(parameter_name, channels) | channels
+    dead = [parameter_name for parameter_name, channels in reached.items() if not bool(channels.all())]
+    assert dead == list(IDLE.get(name, ()))
+
+
+@pytest.mark.parametrize("name", trained)
+@pytest.mark.parametrize("task", TASKS)
+def test_a_few_steps_lower_the_loss(name, task):
+    if task not in model_class(name).tasks:
+        return
+    torch.manual_seed(0)
+    model = build(name, **SMALL.get(name, {})).train()
+    objective, asked = model.objective(), example(observed_clip(6, size=(16, 16)), task)
+    optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
+    losses = []
+    for _ in range(12):
+        prediction = model(asked.observed, asked.query)
+        loss = torch.stack(list(objective.model_terms(asked, prediction).values())).sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert sum(losses[-3:]) < 0.95 * sum(losses[:3])
+    assert not any(p.grad is not None for p in objective.parameters()), "the model's terms reach the critics' weights"
+
+
+@pytest.mark.parametrize("name", trained)
+def test_saving_and_loading_is_bit_equal(name, tmp_path):
+    model, clip = made(name), observed_clip(4)
+    again = checkpoints.load(checkpoints.save(model, tmp_path / name, name))
+    assert {k: v.tolist() for k, v in model.state_dict().items()} == {
+        k: v.tolist() for k, v in again.state_dict().items()
+    }
+    query = spread(clip, [0.2, 3.5], model)[None]
+    assert torch.equal(ask(again, [clip], query), ask(model, [clip], query))
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_configuration_survives_plain_values(name):
+    model = made(name)
+    assert build(name, **plain(model.config)).config == model.config
+    assert {field.name for field in dataclasses.fields(config_class(name))} >= {"channels", "neighbours"}
