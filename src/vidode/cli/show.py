@@ -160,3 +160,29 @@ def row(measured: Any) -> None:
 
 def _lpips(value: float | None) -> str:
     return "not measured: give --lpips" if value is None else f"{value:.4f}"
+
+
+def demonstration(done: Any) -> None:
+    """The table of a demo, and where to look."""
+    had, has = done.frames
+    text(f"a video of {had} frames, uneven and with gaps, as {has} at 60 a second; all in {done.seconds:.0f} s\n\n")
+    table(
+        ("model", "PSNR between", "SSIM between", "PSNR beyond", "SSIM beyond"),
+        [
+            (
+                line.model,
+                f"{line.between.psnr:.2f} dB",
+                f"{line.between.ssim:.4f}",
+                f"{line.beyond.psnr:.2f} dB",
+                f"{line.beyond.ssim:.4f}",
+            )
+            for line in done.lines
+        ],
+    )
+    first = done.lines[0].between
+    text(
+        f"\nbetween: the {first.frames} frames between the observed ones; beyond: the {done.lines[0].beyond.frames}"
+        " after the last, against the exact truth\n"
+    )
+    for path in sorted(done.folder.iterdir()):
+        text(f"{path}\n")

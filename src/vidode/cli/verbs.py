@@ -177,7 +177,7 @@ def demo(
     /,
     *,
     model: str = DEFAULT_MODEL,
-    scene: int = 0,
+    scene: int = 6,
     device: str = "auto",
     overwrite: Flag = False,
 ) -> None:
@@ -193,7 +193,7 @@ def demo(
     model
         A name from 'vidode models', or a folder that 'vidode train' saved.
     scene
-        Which scene of the test split.
+        Which scene of the test split; 6 moves a lot, camera and all.
     device
         auto, cpu, cuda or cuda:1.
     overwrite

@@ -17,7 +17,9 @@ from vidode.timing import TimeRequest, Times
 class Bar:
     """Frames made, frames a second and the time to go, on standard error; nothing where that is no terminal."""
 
-    def __init__(self, source: Source, request: TimeRequest, shown: bool, console: Console | None = None) -> None:
+    def __init__(
+        self, source: Source, request: TimeRequest, shown: bool, name: str, console: Console | None = None
+    ) -> None:
         console = console or Console(stderr=True)
         self._first: Fraction | None = None
         self._progress: Progress | None = None
@@ -32,7 +34,7 @@ class Bar:
             )
             self._progress = Progress(*columns, console=console, transient=True, speed_estimate_period=60)
             self._end = _last_time(source, request)
-            self._task = self._progress.add_task("generating", total=None, frames=0, rate=0.0)
+            self._task = self._progress.add_task(name, total=None, frames=0, rate=0.0)
 
     def reached(self, time: Fraction) -> None:
         """One more frame, at a time."""

@@ -61,7 +61,7 @@ def generate_file(
             meaning = replace(meaning, frame_gap=float(as_fraction(frame_gap, "frame gap")))
         with (
             open_sink(target, like=frames, overwrite=overwrite, **_known_times(request, frames), **encoding) as sink,
-            Bar(frames, request, progress) as bar,
+            Bar(frames, request, progress, Path(target).name) as bar,
         ):
             count = 0
             for frame in stream(network, frames, request, meaning, options):
