@@ -18,7 +18,7 @@ from cyclopts import App
 from vidode.checkpoints import load
 from vidode.clip import Clip
 from vidode.datasets import VideoDataset
-from vidode.evaluation import describe_data, evaluate
+from vidode.evaluation import describe_data, measure
 from vidode.experiments.real_video import FLOORS, SOURCES, Source
 from vidode.provenance import command_line, provenance, write_json, write_text
 from vidode.tables import grid
@@ -75,28 +75,27 @@ CASES = (
 )
 
 
-def measured(data: VideoDataset) -> tuple[float, ...]:
-    """PSNR of every floor, averaged over frames, every second frame hidden."""
-    return tuple(evaluate(load(name), data, "every-second", "per-frame").scores.psnr for name in FLOORS)
-
-
 def lines_of(case: Case, root: Path, cache: Path | None = None) -> list[dict[str, Any]]:
     """The whole set and the part, each beside the figures."""
-    whole = case.source.open(root, cache)
     prepared = replace(case.source, options={**case.source.options, **case.options})
     part = Part(prepared.open(root, cache), case.part)
+    whole = line_of(case, case.source.open(root, cache))
     return [
-        {
-            "data": describe_data(data.whole if isinstance(data, Part) else data),
-            "part": said,
-            "label": case.source.label,
-        }
-        | {
-            "psnr": dict(zip(FLOORS, measured(data), strict=True)),
-            "figures": dict(zip(FLOORS, case.figures, strict=True)),
-        }
-        for data, said in ((whole, None), (part, {**asdict(case.part), **case.options}))
+        {**whole, "part": None},
+        {**line_of(case, part), "data": describe_data(part.whole), "part": {**asdict(case.part), **case.options}},
     ]
+
+
+def line_of(case: Case, data: VideoDataset) -> dict[str, Any]:
+    """PSNR of every floor, averaged over frames, every second frame hidden, beside the figures."""
+    floors = {name: measure(load(name), data, "every-second") for name in FLOORS}
+    return {
+        "label": case.source.label,
+        "data": describe_data(data),
+        "sha256": floors[FLOORS[0]].checksum,
+        "psnr": {name: floor.row("per-frame").scores.psnr for name, floor in floors.items()},
+        "figures": dict(zip(FLOORS, case.figures, strict=True)),
+    }
 
 
 def table(lines: list[dict[str, Any]]) -> str:
