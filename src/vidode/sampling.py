@@ -91,11 +91,12 @@ class Selection:
 
 @dataclass(frozen=True)
 class Sample:
-    """One clip of an `Example`: what is observed, query (K,) float64 and target (K, C, H, W) in [0, 1]."""
+    """One clip of an `Example`: what is observed, query (K,) float64, target (K, C, H, W) in [0, 1], and its flow."""
 
     observed: Clip
     query: Tensor
     target: Tensor
+    flow: Tensor | None = None
 
 
 def generator_for(seed: int, *place: int | str) -> Generator:
@@ -140,6 +141,18 @@ def collate(samples: Sequence[Sample], task: Task) -> Example:
         query=torch.stack([sample.query for sample in samples]),  # (B, K)
         target=torch.stack([sample.target for sample in samples]),  # (B, K, C, H, W)
         task=task,
+        flow=torch.stack([sample.flow for sample in samples if sample.flow is not None])
+        if all(sample.flow is not None for sample in samples)
+        else None,
+    )
+
+
+def anchors(times: Tensor, query: Tensor) -> Tensor:
+    """(K, 2) indices into the observed times (T,) that `Example.flow` leads to from each query (K,)."""
+    after = torch.searchsorted(times, query, right=True).clamp(1, len(times))
+    beyond = after == len(times)
+    return torch.stack(
+        [after - 1, torch.where(beyond, (after - 2).clamp(min=0), after.clamp(max=len(times) - 1))], dim=1
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, get_type_hints
 
 import torch
+from torch import Tensor
 
 from vidode.clip import Clip, InvalidInput
 from vidode.configuration import catalog, configure, member
@@ -62,6 +63,13 @@ class VideoDataset(ABC):
         What was filmed is degraded already, so that only generated data override this.
         """
         return clip
+
+    def flow(self, index: int, start: float, ends: Tensor) -> Tensor:
+        """The true flow (E, 2, h, w) of clip `index` from one time to others (E,), in pixels of its frames.
+
+        At half of the frames' size. Raises `InvalidInput` for data that does not know it.
+        """
+        raise InvalidInput(f"{type(self).__name__} knows no flow; set flow to false, or train on moving_scenes")
 
 
 class RecordedDataset(VideoDataset):

@@ -7,6 +7,7 @@ the index, so that no scene is in two splits.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -65,9 +66,7 @@ class MovingScenes(VideoDataset):
 
     def scene(self, index: int) -> Scene:
         """The scene of clip `index`, at any time and any size."""
-        config = self.config
-        seed = seed_of(config.seed, self.split, index)
-        return draw_scene(seed, min(config.size), config.frames, config.frame_gap, config.style)
+        return _scene(self.config, seed_of(self.config.seed, self.split, index))
 
     def times(self, index: int) -> Tensor:
         """When clip `index` is filmed (T,), float64 seconds."""
@@ -98,6 +97,19 @@ class MovingScenes(VideoDataset):
             frames = frames.mean(dim=1, keepdim=True)
         return Clip(frames, times, meaning=Meaning(frame_gap=self.config.frame_gap))
 
+    def flow(self, index: int, start: float, ends: Tensor) -> Tensor:
+        """See `VideoDataset.flow`. Points that are hidden or outside the frame at the end have one too."""
+        height, width = self.config.size
+        half = (-(-height // 2), -(-width // 2))
+        scale = min(self.config.size) / min(half)
+        return torch.stack([scale * self.scene(index).flow(start, float(end), half).field for end in ends])
+
     def degrade(self, clip: Clip, generator: torch.Generator) -> Clip:
         """The clip with the sensor noise and coding that `degradation` describes."""
         return replace(clip, frames=degrade(clip.frames, generator, self.config.degradation))
+
+
+@lru_cache(maxsize=16)
+def _scene(config: MovingScenesConfig, seed: int) -> Scene:
+    """The last few scenes stay: one is asked for its frames, then for its flow."""
+    return draw_scene(seed, min(config.size), config.frames, config.frame_gap, config.style)

@@ -43,18 +43,22 @@ class Prediction:
 class Example:
     """A batch to learn from: what is observed, which times are asked, and the true frames there.
 
-    query: (B, K) float64. target: (B, K, C, H, W) in [0, 1]. task: which of the two the queries are.
+    query: (B, K) float64. target: (B, K, C, H, W) in [0, 1]. task: which of the two the queries are. flow: where
+    the data knows it, (B, K, 2, 2, h, w) pixels of the target, x then y, at h and w at most its size: from each query
+    to the observed frame before it and to the one after it; beyond the end, to the last and to the one before that.
     """
 
     observed: Batch
     query: Tensor
     target: Tensor
     task: Task
+    flow: Tensor | None = None
 
     def to(self, *args: Any, **kwargs: Any) -> Example:
         """Move to a device."""
         observed, query = self.observed.to(*args, **kwargs), self.query.to(*args, **kwargs)
-        return Example(observed, query, self.target.to(*args, **kwargs), self.task)
+        flow = None if self.flow is None else self.flow.to(*args, **kwargs)
+        return Example(observed, query, self.target.to(*args, **kwargs), self.task, flow)
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ time-weighted blend Super SloMo (Jiang et al., CVPR 2018).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -72,8 +72,8 @@ class AnchoredVidOdeConfig:
     latent: int = 48
     reach: int = 3
     work_side: int = 0
-    time_scale: TimeScale = TimeScale()
-    solver: Solver = Solver(method="rk4", step=0.1)
+    time_scale: TimeScale = field(default_factory=TimeScale)
+    solver: Solver = field(default_factory=lambda: Solver("rk4", step=0.1))
 
     def __post_init__(self) -> None:
         if self.neighbours < 1:
@@ -217,13 +217,13 @@ class Refiner(nn.Module):
         self.head = nn.Conv2d(width, outputs, 3, padding=1)
         with torch.no_grad():  # the first frames are then the plain blend, which is a good place to start from
             self.head.weight.mul_(0.1)
-            self.head.bias.zero_()
+            nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
     def forward(self, known: list[Tensor], hints: Tensor) -> Tensor:
         """Known maps (Q, *, h, w) and hints (Q, HINTS, 1, 1) to (Q, outputs, h, w)."""
         size = known[0].shape[-2:]
         x = torch.cat([*known, hints.expand(-1, -1, *size)], dim=1)
-        return self.head(self.body(x.contiguous(memory_format=torch.channels_last)))
+        return self.head(self.body(x.contiguous(memory_format=torch.channels_last)))  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -276,7 +276,7 @@ class MotionDecoder(nn.Module):
         x = self.fine([*at_query(half, motion, anchors, 2), *there, motion, state], hints)
         motion = _double(motion + x[:, :MOTION])
         channels = frames.shape[2]
-        mask, difference = F.pixel_shuffle(x[:, MOTION:].float(), 2).split([1, channels], dim=1)
+        mask, difference = torch.split(F.pixel_shuffle(x[:, MOTION:].float(), 2), [1, channels], dim=1)
         return Draft(motion, mask, difference, blends)
 
     def _match(self, project: nn.Module, pair: tuple[Tensor, Tensor]) -> Tensor:
@@ -329,7 +329,8 @@ def work_frames(frames: Tensor, work_side: int) -> Tensor:
     reduced = work_size(size, work_side)
     if reduced != size:
         flat = F.interpolate(flat, size=reduced, mode="bilinear", align_corners=False, antialias=True)
-    return pad_to_multiple(flat, COARSEST).unflatten(0, frames.shape[:2])
+    padded = pad_to_multiple(flat, COARSEST)
+    return padded.view(*frames.shape[:2], *padded.shape[1:])
 
 
 def full_size(draft: Draft, size: tuple[int, int], work_side: int) -> Draft:
@@ -338,7 +339,7 @@ def full_size(draft: Draft, size: tuple[int, int], work_side: int) -> Draft:
     maps = torch.cat([draft.motion, draft.mask, draft.difference], dim=1)[..., :height, :width].float()
     if reduced != size:
         maps = F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
-    motion, mask, difference = maps.split([MOTION, 1, maps.shape[1] - MOTION - 1], dim=1)
+    motion, mask, difference = torch.split(maps, [MOTION, 1, maps.shape[1] - MOTION - 1], dim=1)
     ratio = motion.new_tensor([size[1] / width, size[0] / height] * 2)[:, None, None]
     return Draft(motion * ratio, mask, difference, draft.blends)
 
@@ -355,39 +356,60 @@ def compose(frames: Tensor, draft: Draft, anchors: Anchors) -> Prediction:
 
 
 class AnchoredObjective(Objective):
-    """Charbonnier's robust distance of the frame and, at lower weight, of the drafts that the coarser scales make."""
+    """Charbonnier's robust distance of the frame and, at lower weight, of the drafts that the coarser scales make.
+
+    Where the true flow is known, its distance in pixels is added. From frames alone the motion of fine texture is
+    hardly learned: a wrong flow looks no better for being nearly right.
+    """
 
     DRAFT_WEIGHT = 0.2
+    FLOW_WEIGHT = 0.01
 
     def model_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
-        """The terms `reconstruction` and, while training, `drafts`."""
+        """The terms `reconstruction` and, while training, `drafts` and, where it is known, `flow`."""
         terms = {"reconstruction": charbonnier(prediction.frames, example.target)}
         target = example.target.flatten(0, 1)
-        drafts = [
-            charbonnier(draft.flatten(0, 1), F.adaptive_avg_pool2d(target, draft.shape[-2:]))
-            for draft in prediction.drafts or []
-        ]
-        return {**terms, "drafts": self.DRAFT_WEIGHT * torch.stack(drafts).sum()} if drafts else terms
+        drafts = [charbonnier(draft.flatten(0, 1), _pooled(target, draft)) for draft in prediction.drafts or []]
+        if drafts:
+            terms["drafts"] = self.DRAFT_WEIGHT * torch.stack(drafts).sum()
+        if example.flow is not None and prediction.flow is not None:
+            terms["flow"] = self.FLOW_WEIGHT * flow_distance(prediction.flow, example.flow)
+        return terms
+
+
+def flow_distance(flow: Tensor, true: Tensor) -> Tensor:
+    """Mean of |F - F*| / (1 + |F*| / 10), so that the fastest scenes do not outweigh the others.
+
+    flow: (B, K, 2, 2, H, W) pixels. true: the same at h and w.
+    """
+    small = _pooled(flow.flatten(0, 2), true)
+    true = true.flatten(0, 2)
+    apart = (small - true).square().sum(dim=1).add(1e-6).sqrt()
+    return torch.mean(apart / (1 + true.square().sum(dim=1).sqrt() / 10))
 
 
 def unfolded(prediction: Prediction, shape: torch.Size) -> Prediction:
     """The parts with Q = B K queries folded as (B, K, ...) again."""
-    parts = {
-        name: [part.unflatten(0, shape) for part in value] if isinstance(value, list) else value.unflatten(0, shape)
-        for name, value in vars(prediction).items()
-        if value is not None
-    }
-    return Prediction(**parts)
+
+    def unfold(value: Any) -> Any:
+        return [unfold(part) for part in value] if isinstance(value, list) else value.unflatten(0, shape)
+
+    return Prediction(**{name: unfold(value) for name, value in vars(prediction).items() if value is not None})
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    """A 3x3 convolution that keeps the spread of its input (He et al., 2015): by the framework's default, features
-    fade to a constant within five layers, and constants correlate everywhere.
+    """A 3x3 convolution that keeps the spread of its input (He et al., 2015).
+
+    By the framework's default, features fade to a constant within five layers, and constants correlate everywhere.
     """
     layer = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1)
     nn.init.kaiming_normal_(layer.weight, a=SLOPE, nonlinearity="leaky_relu")
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return nn.Sequential(layer, nn.LeakyReLU(SLOPE))
+
+
+def _pooled(x: Tensor, like: Tensor) -> Tensor:
+    return F.adaptive_avg_pool2d(x, (like.shape[-2], like.shape[-1]))
 
 
 def _double(x: Tensor) -> Tensor:

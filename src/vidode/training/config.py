@@ -52,8 +52,9 @@ class TrainingConfig:
     """What is trained on what, and how.
 
     augmentation: of whole windows, none without it. degrade: what is observed is noisy and coded as the data set
-    describes; what is asked stays clean, and validation too. optimiser: fields of `OptimiserConfig` that differ from
-    the model's own. batch_size: clips a step, over all processes together.
+    describes; what is asked stays clean, and validation too. flow: examples carry the true flow, where the data knows
+    it, for models that learn from it; not with augmentation, which moves pixels. optimiser: fields of
+    `OptimiserConfig` that differ from the model's own. batch_size: clips a step, over all processes together.
     steps_per_epoch: that learning rates which fall by the epoch count; by default those that show every clip once.
     average: decay of the moving average of the weights, such as 0.999; the average is what is saved as the model.
     half: save the model as float16. precision "bfloat16" is mixed: weights and losses stay float32.
@@ -65,6 +66,7 @@ class TrainingConfig:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     augmentation: Augmentation | None = None
     degrade: bool = False
+    flow: bool = False
     optimiser: dict[str, Any] = field(default_factory=dict)
     batch_size: int = 8
     steps_per_epoch: int | None = None
@@ -78,6 +80,10 @@ class TrainingConfig:
         for name, value in (("steps", self.steps), ("batch_size", self.batch_size)):
             if value < 1:
                 raise InvalidInput(f"{name} is {value}; expected at least 1")
+        if self.flow and self.augmentation is not None:
+            raise InvalidInput(
+                "flow is true with augmentation; expected one of them: the true flow is of unmoved pixels"
+            )
         if self.steps_per_epoch is not None and self.steps_per_epoch < 1:
             raise InvalidInput(f"steps_per_epoch is {self.steps_per_epoch}; expected at least 1")
         if self.average is not None and not 0 < self.average < 1:

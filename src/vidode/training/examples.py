@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 import lightning
@@ -17,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from vidode.augmentation import augment
 from vidode.datasets import VideoDataset
 from vidode.models import Example, Task
-from vidode.sampling import collate, draw, draw_task, first_window, generator_for
+from vidode.sampling import Sample, anchors, collate, draw, draw_task, first_window, generator_for
 from vidode.training.config import TrainingConfig
 
 
@@ -41,8 +42,15 @@ class Steps(Dataset[Example]):
             window = self.dataset.window(index, config.sampling.length(task), generator)
             if config.augmentation is not None:
                 window = augment(window, config.augmentation, generator)
-            samples.append(draw(window, config.sampling, task, generator, degrade=degrade))
+            sample = draw(window, config.sampling, task, generator, degrade=degrade)
+            samples.append(replace(sample, flow=self._flow(index, sample)) if config.flow else sample)
         return collate(samples, task)
+
+    def _flow(self, index: int, sample: Sample) -> Tensor:
+        """(K, 2, 2, h, w): see `Example.flow`."""
+        ends = sample.observed.times[anchors(sample.observed.times, sample.query)]
+        pairs = zip(sample.query.tolist(), ends, strict=True)
+        return torch.stack([self.dataset.flow(index, start, end) for start, end in pairs])
 
 
 class Stream(lightning.LightningDataModule):
