@@ -261,20 +261,21 @@ class MotionDecoder(nn.Module):
         hints = torch.cat([anchors.position.clamp(-2, 1), anchors.between.float()], dim=1)
         blends = []
 
+        # Each scale answers in its own cells, 8, 4 and 2 pixels wide, and sees the motion so far in them.
         x = self.coarse([*eighth, self._match(self.match_coarse, eighth), *latents], hints)
-        motion, state = _double(x[:, :MOTION]), _double(x[:, MOTION:])
+        motion, state = _double(8 * x[:, :MOTION].float()), _double(x[:, MOTION:])
         if self.training:
             blends.append(_blend(pictures, motion, anchors, 4))
 
         near = at_query(quarter, motion, anchors, 4)
-        x = self.middle([*near, self._match(self.match_middle, near), motion, state], hints)
-        motion, state = _double(motion + x[:, :MOTION]), _double(x[:, MOTION:])
+        x = self.middle([*near, self._match(self.match_middle, near), motion / 4, state], hints)
+        motion, state = _double(motion + 4 * x[:, :MOTION].float()), _double(x[:, MOTION:])
         if self.training:
             blends.append(_blend(pictures, motion, anchors, 2))
 
         there = [F.pixel_unshuffle(y, 2) for y in at_query(pictures, _double(motion), anchors, 1)]
-        x = self.fine([*at_query(half, motion, anchors, 2), *there, motion, state], hints)
-        motion = _double(motion + x[:, :MOTION])
+        x = self.fine([*at_query(half, motion, anchors, 2), *there, motion / 2, state], hints)
+        motion = _double(motion + 2 * x[:, :MOTION].float())
         channels = frames.shape[2]
         mask, difference = torch.split(F.pixel_shuffle(x[:, MOTION:].float(), 2), [1, channels], dim=1)
         return Draft(motion, mask, difference, blends)
