@@ -110,7 +110,8 @@ def measure(
 ) -> Measurement:
     """Hide frames of every clip, ask the model for them, and score the answers.
 
-    model: put in evaluation mode; it works on the device of its parameters. clips: measure the first so many only.
+    model: put in evaluation mode; it works on the device of its parameters, and its answers are scored there.
+    clips: measure the first so many only.
     Raises `InvalidInput` for an unknown scheme, for one that the model cannot do, and where every clip is too short.
     """
     require_task(model.eval(), scheme(scheme_name).task, model_name(model))
@@ -189,16 +190,16 @@ def predict(model: VideoModel, clip: Clip, question: Question, frames_per_call: 
     for asked in torch.split(question.asked, frames_per_call):
         seen = _around(question.seen, asked, int(model.config.neighbours))
         observed = Batch.collate([_remeasured(clip[seen])]).to(device)
-        yield asked, model(observed, clip.times[asked][None].to(device)).frames[0].cpu()
+        yield asked, model(observed, clip.times[asked][None].to(device)).frames[0]
 
 
 def _score(model: VideoModel, clip: Clip, question: Question, lpips: Lpips | None, pixels_per_call: int) -> FrameScores:
     frames_per_call = max(1, pixels_per_call // (clip.size[0] * clip.size[1]))
     parts = []
     for asked, frames in predict(model, clip, question, frames_per_call):
-        target = clip.frames[asked]
+        target = clip.frames[asked].to(frames.device)
         if clip.valid is not None:  # what was not measured cannot be wrong
-            target = torch.where(clip.valid[asked], target, frames)
+            target = torch.where(clip.valid[asked].to(frames.device), target, frames)
         parts.append(score_frames(frames, target, lpips))
     return FrameScores.join(parts)
 

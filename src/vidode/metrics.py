@@ -108,7 +108,7 @@ def score_frames(predicted: Tensor, target: Tensor, lpips: Lpips | None = None) 
         mse=mean_squared_error(predicted, target, data_range=LEVELS).double().cpu(),
         ssim_luma=ssim(luma(predicted), luma(target), data_range=LEVELS).double().cpu(),
         ssim_colour=ssim(predicted, target, data_range=LEVELS).double().cpu(),
-        lpips=None if lpips is None else lpips(predicted / LEVELS, target / LEVELS).double().cpu(),
+        lpips=None if lpips is None else _distance(lpips, predicted, target).double().cpu(),
     )
 
 
@@ -188,6 +188,12 @@ def _similarity(a: Tensor, b: Tensor, data_range: float) -> Tensor:
     edge = WINDOW // 2
     inside: Tensor = everywhere[..., edge:-edge, edge:-edge]
     return inside.mean()
+
+
+def _distance(lpips: Lpips, predicted: Tensor, target: Tensor) -> Tensor:
+    """LPIPS of 8-bit levels, on the network's own device."""
+    device = lpips.shift.device
+    return lpips(predicted.to(device) / LEVELS, target.to(device) / LEVELS)  # type: ignore[no-any-return]
 
 
 def _require_comparable(predicted: Tensor, target: Tensor) -> None:
