@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from made_media import TICK, WITH_B_FRAMES, Film, audio_packets, irregular, stored
 from vidode.clip import Clip, InvalidInput
 from vidode.sources import Frame, open_sink, open_source, read, write
+from vidode.sources.audio import AudioCopy
 from vidode.timing import FrameRate
 
 LEVEL = 1 / 255
@@ -181,7 +182,7 @@ def test_colours_agree_with_ffmpegs_own_conversion(tmp_path, tags):
     Film([0, 800], format="yuv444p", tags=tags, smooth=True).write(tmp_path / "in.mp4")
     for frame, expected in zip(open_source(tmp_path / "in.mp4"), stored(tmp_path / "in.mp4", "rgb24"), strict=True):
         ours = (frame.pixels.clamp(0, 1) * 255).permute(1, 2, 0).numpy()
-        assert np.abs(ours - expected.astype(float)).max() <= 1.6
+        assert np.abs(ours - expected.astype(float)).max() <= 0.55, "rounding to 8 bits is half a level"
 
 
 @pytest.mark.parametrize("format", ["nv12", "rgb24", "bgra", "gray", "yuyv422", "p010le", "yuvj420p", "yuv411p"])
@@ -256,11 +257,36 @@ def test_sound_that_the_container_cannot_hold_is_refused_in_one_line(phone, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+class Recorder:
+    """An output that counts how far the sound has come."""
+
+    def __init__(self, output):
+        self.output, self.times = output, []
+
+    def add_stream_from_template(self, stream):
+        return self.output.add_stream_from_template(stream)
+
+    def mux(self, packet):
+        self.times.append(packet.pts * packet.time_base)
+
+
+def test_sound_is_read_no_further_than_the_pictures_have_come(phone, tmp_path):
+    everything = [time for time, _ in audio_packets(phone)]
+    with av.open(str(tmp_path / "out.mp4"), "w") as output:
+        sound = AudioCopy(open_source(phone), recorder := Recorder(output))
+        for seconds in (Fraction(-1), Fraction(0), Fraction(1, 2), Fraction(6, 5)):
+            sound.until(seconds)
+            assert recorder.times == [time for time in everything if time <= seconds]
+        sound.until(None)
+        assert recorder.times == everything
+        sound.close()
+
+
 # Streaming
 
 
 def test_only_a_few_frames_are_alive_at_any_time(tmp_path):
-    Film(range(0, 80_000, 400), size=(16, 16), options={}).write(tmp_path / "in.mp4")
+    Film(range(0, 32_000, 400), size=(16, 16), options={}).write(tmp_path / "in.mp4")
     alive = weakref.WeakSet()
     source = open_source(tmp_path / "in.mp4")
     with open_sink(tmp_path / "out.mp4", like=source) as sink:
@@ -326,14 +352,22 @@ def test_a_file_cut_anywhere_never_passes_for_a_shorter_one(tmp_path, suffix, sh
         list(open_source(cut))
 
 
-def test_damage_in_the_middle_is_told(tmp_path):
-    Film(range(0, 8000, 800), options={"qp": "0", "bf": "0"}).write(tmp_path / "in.mp4")
-    data = bytearray((tmp_path / "in.mp4").read_bytes())
-    start = data.index(b"mdat") + 4
-    data[start + 20_000 : start + 60_000] = bytes(40_000)
-    (tmp_path / "in.mp4").write_bytes(bytes(data))
-    with pytest.raises(InvalidInput, match=r"in\.mp4"):
-        list(open_source(tmp_path / "in.mp4"))
+def test_frames_that_the_decoder_knows_to_be_damaged_are_refused(tmp_path):
+    Film(range(0, 16000, 800), options={"crf": "30"}).write(tmp_path / "whole.mp4")
+    whole, told = (tmp_path / "whole.mp4").read_bytes(), 0
+    for seed in range(12):
+        data = bytearray(whole)
+        for place in np.random.default_rng(seed).integers(5000, len(data) - 2500, 6):
+            data[place] ^= 255
+        path = tmp_path / f"{seed}.mp4"
+        path.write_bytes(bytes(data))
+        with av.open(str(path)) as container:
+            if not any(frame.is_corrupt for frame in container.decode(video=0)):
+                continue
+        told += 1
+        with pytest.raises(InvalidInput, match="is damaged"):
+            list(open_source(path))
+    assert told, "no damage was noticed: this test tells nothing"
 
 
 def test_a_playlist_in_disguise_opens_nothing_else(phone, tmp_path):

@@ -106,7 +106,7 @@ class ArraySink(Sink):
     def __init__(self, path: str | Path, *, meaning: Meaning, overwrite: bool = False) -> None:
         self._draft = Draft(path, overwrite)
         self._times_draft = (
-            Draft(beside(self._draft.target), overwrite) if self._draft.target.suffix == ".npy" else None
+            Draft(beside(self._draft.target), overwrite) if self._draft.target.suffix.lower() == ".npy" else None
         )
         self._raw = self._draft.path.with_suffix(".frames")
         self._raw_valid = self._draft.path.with_suffix(".valid")

@@ -22,11 +22,6 @@ from vidode.sources import Frame, Source
 from vidode.sources.colour import FULL, LIMITED, RGB, UNSPECIFIED, Tags, is_full_range, layout_of, read_pixels
 from vidode.sources.integrity import require_whole
 
-OPEN_OPTIONS = {
-    "protocol_whitelist": "file",  # A playlist that poses as a video must not reach other places.
-    "min_delay": "1",  # GIF: FFmpeg would show what lasts less than 2/100 s for 10/100 s.
-}
-
 
 @dataclass(frozen=True)
 class Orientation:
@@ -143,7 +138,7 @@ class VideoSource(Source):
 def opened(path: Path) -> Iterator[InputContainer]:
     """A media file, open for the time of a block. Raises `InvalidInput` for what is none."""
     with _readable(path):
-        container = av.open(str(path.resolve()), options=OPEN_OPTIONS)
+        container = av.open(str(path.resolve()))
     with container:
         yield container
 
