@@ -20,6 +20,9 @@ from vidode.sources import Frame
 PIXELS_PER_CALL = 2**21
 """Pixels that a model is asked for at once, by default: 27 frames of 320x240, one of 1920x1080."""
 
+FAR = 2**20
+"""Seconds from zero, from where on times are counted from the window: float64 then counts in 1e-10 s and more."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -93,7 +96,7 @@ class Maker:
 
     def _predicted(self, window: Sequence[Frame], times: Sequence[Fraction], typical: Fraction | None) -> Tensor:
         """The model's frames (K, C, H, W) in the clip's value range, from what a query may see and nothing else."""
-        start = window[0].time  # float64 is as exact as it can be when it counts from here
+        start = window[0].time if abs(window[0].time) > FAR else Fraction(0)
         clip = _as_clip(window, start, self._meaning(window, typical))
         channels = int(self.model.config.channels)
         observed = Batch.collate(_as_channels(clip, channels)).to(_device(self.model))
