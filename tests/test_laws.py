@@ -1,11 +1,13 @@
 """The laws of a frame at a time, over every model of the catalog.
 
-A new file in the models' folder is tested here before anyone writes a test for it, and so are weights that come with the
-package. `EXEMPT` says which model does not keep which law, and why; every other model keeps it to `CLOSE`.
+A new file in the models' folder is tested here before anyone writes a test for it, and so are shipped weights.
+`EXEMPT` says which model does not keep which law, and why; every other model keeps it to `CLOSE`.
 """
 
 import dataclasses
+from random import Random
 
+import hypothesis
 import pytest
 import torch
 from hypothesis import given, settings
@@ -138,6 +140,7 @@ def test_exemptions_name_models_and_give_reasons():
     places=st.lists(st.one_of(st.integers(-1, 8), st.floats(-1, 8)), min_size=1, max_size=5),
     order=st.randoms(use_true_random=False),
 )
+@hypothesis.example(places=[5.2, 7.5, 2.0, 0.3, 5.6], order=Random(0))  # the first beyond the end, on a frame, in a gap
 def test_a_frame_is_a_function_of_its_time(name, places, order):
     model, clip = made(name), observed_clip()
     query = spread(clip, places, model)

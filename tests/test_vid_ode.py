@@ -73,6 +73,26 @@ def test_the_chain_starts_at_the_first_frame_in_interpolation_and_at_the_last_in
         torch.testing.assert_close(warped[:, place], observed.frames[:, frame], rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize(("direction", "anchor"), [("backward", 0), ("forward", 4)])
+@torch.no_grad()
+def test_the_encoders_state_belongs_to_the_observation_it_visits_last(direction, anchor):
+    model, observed, states = network(encoder={"direction": direction}), clips(), []
+    model.z0.register_forward_hook(lambda module, inputs, output: states.append(output))
+    latent = model(observed, observed.times[:, [anchor]]).latent[:, 0]
+    torch.testing.assert_close(latent, states[0])
+
+
+@torch.no_grad()
+def test_the_state_before_the_first_step_is_that_of_the_start_frame():
+    query = torch.tensor([[0.47]], dtype=torch.float64).expand(2, -1)
+    model, observed, pairs = network(chain={"first_state": "state"}), clips(), []
+    at_start = model(observed, observed.times[:, [4]]).latent[:, 0]
+    model.frame_decoder.register_forward_hook(lambda module, inputs, output: pairs.append(inputs[0]))
+    latent = model(observed, query).latent[:, 0]
+    torch.testing.assert_close(pairs[0], torch.cat([latent, at_start], dim=1))
+    assert (latent - at_start).abs().max() > 1e-4
+
+
 @every_option
 @torch.no_grad()
 def test_every_option_answers_both_tasks_at_once(options):
