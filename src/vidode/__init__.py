@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vidode.generation.files import generate_file
     from vidode.generation.maker import Options
     from vidode.models import build
+    from vidode.released import load_released
     from vidode.sources import open_sink, open_source, read, write
     from vidode.sources.inspection import inspect_file
     from vidode.timing import Factor, FrameRate, Times, TimeScale
@@ -39,6 +40,7 @@ _HOMES = {
     "vidode.generation.files": ("generate_file",),
     "vidode.generation.maker": ("Options",),
     "vidode.models": ("build",),
+    "vidode.released": ("load_released",),
     "vidode.sources": ("open_sink", "open_source", "read", "write"),
     "vidode.sources.inspection": ("inspect_file",),
     "vidode.timing": ("Factor", "FrameRate", "TimeScale", "Times"),
@@ -65,6 +67,7 @@ __all__ = [
     "generate_file",
     "inspect_file",
     "load",
+    "load_released",
     "metrics",
     "models",
     "open_sink",
