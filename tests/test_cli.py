@@ -16,6 +16,7 @@ import pytest
 import torch
 
 import vidode
+from made_media import Film, audio_packets
 from vidode import checkpoints
 from vidode.cli import main
 from vidode.cli.verbs import DEFAULT_MODEL, app, request_of
@@ -476,3 +477,32 @@ def test_memory_does_not_grow_with_the_number_of_frames(tmp_path):
     short, long = peak(40), peak(140)  # KiB
     assert long <= 1.2 * short
     assert long - short < 40 * 1024
+
+
+# A real video, end to end
+
+
+def on_and_off_the_grid():
+    """37 presentation times in ticks of 1/60000 s, from half a second: every third is on the grid of 1/60 s."""
+    place, ticks = 30_000, []
+    for index in range(37):
+        ticks.append(place + (0 if index % 3 == 0 else 137 * (index % 5) + 11))
+        place += 2000 if index % 4 else 4000
+    return ticks
+
+
+def test_a_variable_rate_video_with_sound_and_odd_size(capsys, tmp_path):
+    ticks, source = on_and_off_the_grid(), tmp_path / "in.mp4"
+    Film(ticks, base=F(1, 60_000), size=(47, 63), format="yuv444p", audio="aac").write(source)
+    said(capsys, *generate(source, tmp_path / "out.mp4", "--fps", "60", "--lossless"))
+    with vidode.open_source(tmp_path / "out.mp4") as made, vidode.open_source(source) as observed:
+        assert made.pixel_format == observed.pixel_format
+        frames, known = list(made), {frame.time: frame.pixels for frame in observed}
+    first = min(known)
+    assert first == F(1, 2)
+    assert [frame.time for frame in frames] == [first + F(n, 60) for n in range(len(frames))]
+    assert frames[-1].time <= max(known) < frames[-1].time + F(1, 60)
+    same = [frame for frame in frames if frame.time in known]
+    assert len(same) >= 10
+    assert all((frame.pixels - known[frame.time]).abs().max() <= 1.01 / 255 for frame in same)
+    assert audio_packets(tmp_path / "out.mp4") == audio_packets(source)
