@@ -3,6 +3,8 @@
 import signal
 import weakref
 from fractions import Fraction
+from itertools import pairwise
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -15,6 +17,7 @@ from made_media import TICK, WITH_B_FRAMES, Film, audio_packets, irregular, stor
 from vidode.clip import Clip, InvalidInput
 from vidode.sources import Frame, open_sink, open_source, read, write
 from vidode.sources.audio import AudioCopy
+from vidode.sources.video import _counted
 from vidode.timing import FrameRate
 
 LEVEL = 1 / 255
@@ -66,6 +69,25 @@ def test_b_frames_come_in_the_order_of_presentation(phone, tmp_path):
             assert int(apart.argmin()) == index
         brightness = [float(frame.pixels.mean()) for frame in open_source(path)]
         assert brightness == sorted(brightness)
+
+
+def test_frames_of_an_avi_are_where_they_are_stored(tmp_path):
+    """With B-frames, and with two of them packed into one place (as FFmpeg guesses the times of such a file)."""
+    path = tmp_path / "in.avi"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("mpeg4", rate=25, options={"bf": "2"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index in range(9):
+            picture = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 20 * index, np.uint8), format="rgb24")
+            picture.pts = index
+            output.mux(stream.encode(picture))
+        output.mux(stream.encode(None))
+    frames = list(open_source(path))
+    assert {late.time - early.time for early, late in pairwise(frames)} == {Fraction(1, 25)}
+    assert all(late.pixels.mean() > early.pixels.mean() for early, late in pairwise(frames))
+
+    packed = [SimpleNamespace(pts=pts, dts=dts) for pts, dts in [(1, 1), (2, 2), (4, 3), (3, 4), (5, 6), (7, None)]]
+    assert [picture.pts for picture in _counted(iter(packed))] == [1, 2, 3, 4, 6, 7]
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])

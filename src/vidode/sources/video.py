@@ -116,7 +116,10 @@ class VideoSource(Source):
         with opened(self.path) as container, _readable(self.path):
             stream = _pictures(container, self.path)
             stream.thread_type = "AUTO"
-            for index, picture in enumerate(_decoded(container, stream)):
+            pictures = _decoded(container, stream)
+            if container.format.name == "avi":
+                pictures = _counted(pictures)
+            for index, picture in enumerate(pictures):
                 time = self._time(picture, index)
                 yield Frame(self.orientation.apply(read_pixels(picture)), time)
 
@@ -166,6 +169,19 @@ def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[av.Vide
     """Every frame in order of presentation. The demuxer's last packet is empty, which flushes the decoder."""
     for packet in container.demux(stream):
         yield from packet.decode()
+
+
+def _counted(pictures: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+    """Frames of an AVI file at the places where they are stored, since it holds no other times.
+
+    FFmpeg guesses presentation times from the order of decoding, wrongly where two pictures are packed into one
+    place, as Xvid and DivX do it. What comes out last when the file ends has no place of its own.
+    """
+    last = -1
+    for picture in pictures:
+        last = last + 1 if picture.dts is None else max(picture.dts, last + 1)
+        picture.pts = last
+        yield picture
 
 
 def _tags(frame: av.VideoFrame) -> Tags:
