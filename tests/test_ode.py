@@ -12,7 +12,7 @@ from vidode.ode import NumericalError, Solver, integrate
 
 ORDERS = {"euler": 1, "midpoint": 2, "rk4": 4}
 SOLVERS = [*(Solver(method, step=0.1) for method in ORDERS), Solver("rk4", step=None), Solver("dopri5")]
-TIGHT = Solver("dopri5", rtol=1e-10, atol=1e-10)
+TIGHT = Solver("dopri5", rtol=1e-8, atol=1e-8)
 
 
 def cosine(time, state):
