@@ -1,3 +1,4 @@
+import io
 import weakref
 from dataclasses import dataclass
 from fractions import Fraction as F
@@ -7,12 +8,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from vidode.clip import Batch, Clip, InvalidInput, Meaning
 from vidode.cuts import CutDetector
-from vidode.generation import Options, generate, stream
+from vidode.generation import generate, stream
+from vidode.generation.bar import Bar
+from vidode.generation.maker import Options
 from vidode.models import Prediction, VideoModel, build
-from vidode.sources import Frame
+from vidode.sources import Frame, open_source, write
 from vidode.timing import Factor, FrameRate, Times, TimeScale
 from vidode.windows import windows
 
@@ -310,3 +314,38 @@ def test_numbers_that_are_not_finite_are_reported_where_they_arise():
 
     with pytest.raises(InvalidInput, match=r"between 0\.5 and 0\.5"):
         generate(Broken(), clip_of([0, 1]), [0.5])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")],
+)
+def test_frames_too_large_for_the_memory_are_said_to_be(error):
+    class Greedy(Everything):
+        def forward(self, observed, query):
+            raise error
+
+    with pytest.raises(InvalidInput, match="7x9 pixels"):
+        generate(Greedy(), clip_of([0, 1]), [0.5])
+
+
+def test_a_fault_of_a_model_stays_what_it_is():
+    class Faulty(Everything):
+        def forward(self, observed, query):
+            raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        generate(Faulty(), clip_of([0, 1]), [0.5])
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_bar_is_shown_only_where_someone_sees_it(tmp_path, terminal):
+    write(tmp_path / "in.npz", clip_of([0, 0.5, 1]))
+    said = io.StringIO()
+    console = Console(file=said, force_terminal=terminal, width=120)
+    with open_source(tmp_path / "in.npz") as source, Bar(source, FrameRate(F(8)), True, "in.npz", console) as bar:
+        for step in range(5):
+            bar.reached(F(step, 8))
+    told = said.getvalue()
+    assert ("5 frames" in told) == ("a second" in told) == terminal
+    assert terminal or not told

@@ -101,7 +101,7 @@ class Maker:
         channels = int(self.model.config.channels)
         observed = Batch.collate(_as_channels(clip, channels)).to(_device(self.model))
         query = torch.tensor([float(time - start) for time in times], dtype=torch.float64, device=observed.times.device)
-        with _evaluating(self.model), torch.autocast(observed.frames.device.type, enabled=self.options.autocast):
+        with _evaluating(self.model), self._within_memory(clip.size):
             made = self.model(observed, query.expand(len(observed.frames), -1)).frames.float()  # (B, K, c, H, W)
         if not bool(torch.isfinite(made).all()):
             raise InvalidInput(
@@ -113,6 +113,21 @@ class Maker:
         frames = _from_channels(made.clamp(low, high), clip.frames.shape[1]).cpu()
         black, white = self.meaning.value_range
         return frames if (black, white) == (0.0, 1.0) else frames * (white - black) + black
+
+    @contextmanager
+    def _within_memory(self, size: tuple[int, int]) -> Iterator[None]:
+        """In the wanted precision. Raises `InvalidInput` where the memory does not suffice."""
+        try:
+            with torch.autocast(_device(self.model).type, enabled=self.options.autocast):
+                yield
+        except RuntimeError as error:
+            # On the CPU torch raises nothing more special.
+            if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+                raise
+            raise InvalidInput(
+                f"memory does not suffice for {self.name} on frames of {size[1]}x{size[0]} pixels;"
+                " use smaller frames, or another device (--device cpu)"
+            ) from error
 
     def _meaning(self, window: Sequence[Frame], typical: Fraction | None) -> Meaning:
         """A frame alone in its shot has no gap of its own; those before the cut tell it."""
