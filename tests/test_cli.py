@@ -191,6 +191,20 @@ def test_train_prints_its_configuration_and_trains_nothing(capsys, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_train_saves_a_model_that_generate_takes(capsys, video, tmp_path):
+    config = tmp_path / "small.yaml"
+    config.write_text(
+        "model: {name: anchored_vid_ode, options: {width: 4, latent: 4}}\n"
+        "data: {name: moving_scenes, options: {size: [32, 32]}}\n"
+        "steps: 1\nbatch_size: 1\nrun: {device: cpu}\n"
+    )
+    assert "vidode generate --model" in said(capsys, "train", config, "--folder", tmp_path / "run")
+    assert "card: commit" in said(capsys, "inspect", tmp_path / "run" / "model")
+    model = ("--model", tmp_path / "run" / "model")
+    said(capsys, "generate", video, tmp_path / "out.npz", "--fps", "50", *model)
+    assert len(vidode.read(tmp_path / "out.npz")) == 11
+
+
 def test_help_and_version_answer_without_loading_torch():
     code = "import sys; from vidode.cli import main; main(['generate', '--help']); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -225,6 +226,7 @@ def train(
         Print the whole configuration, defaults included, and train nothing.
     """
     from vidode.cli import show
+    from vidode.provenance import command_line, commit
     from vidode.training import as_yaml, read_config
     from vidode.training import train as train_model
 
@@ -232,7 +234,8 @@ def train(
     if print_config:
         show.text(as_yaml(wanted))
         return
-    saved = train_model(wanted, folder or Path("runs") / config.stem)
+    origin = {"command": command_line(["vidode", *sys.argv[1:]]), "commit": commit()}
+    saved = train_model(wanted, folder or Path("runs") / config.stem, origin)
     show.text(f"{saved}: the model; use it with 'vidode generate --model {saved}'\n")
 
 
