@@ -67,7 +67,7 @@ class VideoDataset(ABC):
     def flow(self, index: int, start: float, ends: Tensor) -> Tensor:
         """The true flow (E, 2, h, w) of clip `index` from one time to others (E,), in pixels of its frames.
 
-        At half of the frames' size. Raises `InvalidInput` for data that does not know it.
+        Its size may be smaller than the frames'. Raises `InvalidInput` for data that does not know it.
         """
         raise InvalidInput(f"{type(self).__name__} knows no flow; set flow to false, or train on moving_scenes")
 

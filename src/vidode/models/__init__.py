@@ -26,8 +26,8 @@ class Prediction:
 
     flow: (B, K, F, 2, H, W) pixels, x then y, one field for each of the F frames that are warped.
     mask: (B, K, 1, H, W) in [0, 1]. difference: (B, K, C, H, W). warped: (B, K, F, C, H, W).
-    latent: (B, K, D, h, w). drafts: coarser versions of the frames, each (B, K, C, h, w), that a coarse-to-fine model
-    learns from; only while training. A part that the model does not have is None.
+    latent: (B, K, D, h, w). drafts: coarser frames with their flow in pixels of the full size, which a coarse-to-fine
+    model learns from; only while training. A part that the model does not have is None.
     """
 
     frames: Tensor
@@ -36,7 +36,7 @@ class Prediction:
     difference: Tensor | None = None
     warped: Tensor | None = None
     latent: Tensor | None = None
-    drafts: list[Tensor] | None = None
+    drafts: list[Prediction] | None = None
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,9 @@ HINTS = 2
 """Channels that tell where the query lies: its position a, and whether it is between the anchors."""
 MATCHED = 24
 """Channels that are correlated; their products, not the convolutions, would otherwise take most of a step."""
+SHARPNESS = 20.0
+NEARNESS = 1.0
+"""Of the softmax over shifts before training: what a match of 1 counts, and what a shift of one cell costs."""
 SLOPE = 0.1
 """Of the leaky rectifiers."""
 SMALL = 1e-6
@@ -69,8 +72,8 @@ class AnchoredVidOdeConfig:
     channels: int = 3
     neighbours: int = 2
     width: int = 16
-    latent: int = 48
-    reach: int = 3
+    latent: int = 32
+    reach: int = 4
     work_side: int = 0
     time_scale: TimeScale = field(default_factory=TimeScale)
     solver: Solver = field(default_factory=lambda: Solver("rk4", step=0.1))
@@ -105,7 +108,7 @@ class AnchoredVidOde(VideoModel):
         draft = self.decoder(frames, features, latents, anchors)
         size = (observed.frames.shape[-2], observed.frames.shape[-1])
         prediction = compose(observed.frames, full_size(draft, size, self.config.work_side), anchors)
-        parts = replace(prediction, latent=latents[0] if latents else None, drafts=draft.blends or None)
+        parts = replace(prediction, latent=latents[0] if latents else None, drafts=draft.coarser or None)
         return unfolded(parts, query.shape)
 
     def objective(self) -> Objective:
@@ -196,9 +199,10 @@ class Pyramid(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.to_half = nn.Sequential(_conv(channels, width), _conv(width, 2 * width, stride=2))
-        self.to_quarter = nn.Sequential(_conv(2 * width, 4 * width, stride=2), _conv(4 * width, 4 * width))
-        self.to_eighth = nn.Sequential(_conv(4 * width, 4 * width, stride=2), _conv(4 * width, 4 * width))
+        # Averaged before it is thinned out: a strided convolution aliases, and what aliases does not match itself moved.
+        self.to_half = nn.Sequential(_conv(channels, width), nn.AvgPool2d(2), _conv(width, 2 * width))
+        self.to_quarter = nn.Sequential(nn.AvgPool2d(2), _conv(2 * width, 4 * width), _conv(4 * width, 4 * width))
+        self.to_eighth = nn.Sequential(nn.AvgPool2d(2), _conv(4 * width, 4 * width), _conv(4 * width, 4 * width))
 
     def forward(self, frames: Tensor) -> list[Tensor]:
         """Frames (B, T, C, h, w) to three maps (B, T, F, ...)."""
@@ -226,18 +230,46 @@ class Refiner(nn.Module):
         return self.head(self.body(x.contiguous(memory_format=torch.channels_last)))  # type: ignore[no-any-return]
 
 
+class Matcher(nn.Module):
+    """Which cell of B looks like each cell of A, and the motion that this alone would be.
+
+    The motion is the mean shift under a softmax of the correlation (Xu et al., GMFlow, CVPR 2022, here within reach).
+    It gives the features a gradient from the first step; without it, 500 steps left the motion at zero.
+    """
+
+    def __init__(self, features: int, reach: int) -> None:
+        super().__init__()
+        self.project = nn.Conv2d(features, MATCHED, 1, bias=False)
+        self.sharpness = nn.Parameter(torch.tensor(SHARPNESS))
+        self.nearness = nn.Parameter(torch.tensor(NEARNESS))
+        self.reach = reach
+
+    def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps (Q, F, h, w) to their correlation (Q, (2 reach + 1)^2, h, w) and a motion (Q, MOTION, h, w) in cells."""
+        pair = torch.stack([self.project(a), self.project(b)]).float()
+        pair = pair - pair.mean(dim=(0, 3, 4), keepdim=True)  # what all cells share matches everywhere
+        match = correlation(pair[0], pair[1], self.reach)
+        steps = torch.arange(-self.reach, self.reach + 1, device=a.device, dtype=torch.float32)
+        away = (steps[:, None] ** 2 + steps**2).flatten()[:, None, None]
+        share = torch.softmax(self.sharpness * match - self.nearness * away, dim=1)
+        share = share.view(len(a), len(steps), len(steps), *a.shape[-2:])
+        across = torch.einsum("qyxhw,x->qhw", share, steps)
+        down = torch.einsum("qyxhw,y->qhw", share, steps)
+        return match, torch.stack([across, down] * 2, dim=1)
+
+
 @dataclass(frozen=True)
 class Draft:
     """What G says of each query at the size that is worked on.
 
     motion: (Q, 4, h, w). mask: (Q, 1, h, w), the logit that is added to the odds of B. difference: (Q, C, h, w).
-    blends: the frame as the coarser scales had it, each (Q, C, *, *); only while training.
+    coarser: the frames and flows of the coarser scales; only while training.
     """
 
     motion: Tensor
     mask: Tensor
     difference: Tensor
-    blends: list[Tensor]
+    coarser: list[Prediction]
 
 
 class MotionDecoder(nn.Module):
@@ -245,43 +277,42 @@ class MotionDecoder(nn.Module):
 
     def __init__(self, config: AnchoredVidOdeConfig) -> None:
         super().__init__()
-        width, channels, self.reach = config.width, config.channels, config.reach
-        matched = 8 * width + (2 * config.reach + 1) ** 2 + HINTS
+        width, channels = config.width, config.channels
+        matched = 8 * width + (2 * config.reach + 1) ** 2 + MOTION + HINTS
         carried = MOTION + 2 * width
-        self.match_coarse = nn.Conv2d(4 * width, MATCHED, 1)
-        self.match_middle = nn.Conv2d(4 * width, MATCHED, 1)
-        self.coarse = Refiner(matched + 2 * config.latent, 6 * width, carried)
+        self.match_coarse = Matcher(4 * width, config.reach)
+        self.match_middle = Matcher(4 * width, config.reach)
+        self.coarse = Refiner(matched + 2 * config.latent, 4 * width, carried)
         self.middle = Refiner(matched + carried, 4 * width, carried)
         self.fine = Refiner(4 * width + 8 * channels + HINTS + carried, 3 * width, MOTION + 4 + 4 * channels)
 
     def forward(self, frames: Tensor, features: list[Tensor], latents: list[Tensor], anchors: Anchors) -> Draft:
         """Frames (B, T, C, h, w), their features, and the latents of both sides at each query."""
-        half, quarter, eighth = (anchors.pick(level) for level in features)
+        half, quarter = (anchors.pick(level) for level in features[:2])
         pictures = anchors.pick(frames)
         hints = torch.cat([anchors.position.clamp(-2, 1), anchors.between.float()], dim=1)
-        blends = []
+        coarser = []
 
-        # Each scale answers in its own cells, 8, 4 and 2 pixels wide, and sees the motion so far in them.
-        x = self.coarse([*eighth, self._match(self.match_coarse, eighth), *latents], hints)
-        motion, state = _double(8 * x[:, :MOTION].float()), _double(x[:, MOTION:])
+        # Each refinement answers in its own cells, 4, 4 and 2 pixels wide, and sees the motion so far in them.
+        match, moved = self.match_coarse(*quarter)
+        x = self.coarse([*quarter, match, moved, *(_double(latent) for latent in latents)], hints)
+        motion, state = 4 * (moved + x[:, :MOTION].float()), x[:, MOTION:]
         if self.training:
-            blends.append(_blend(pictures, motion, anchors, 4))
+            coarser.append(_blend(pictures, motion, anchors, 4))
 
         near = at_query(quarter, motion, anchors, 4)
-        x = self.middle([*near, self._match(self.match_middle, near), motion / 4, state], hints)
-        motion, state = _double(motion + 4 * x[:, :MOTION].float()), _double(x[:, MOTION:])
+        match, moved = self.match_middle(*near)
+        x = self.middle([*near, match, moved, motion / 4, state], hints)
+        motion, state = _double(motion + 4 * (moved + x[:, :MOTION].float())), _double(x[:, MOTION:])
         if self.training:
-            blends.append(_blend(pictures, motion, anchors, 2))
+            coarser.append(_blend(pictures, motion, anchors, 2))
 
         there = [F.pixel_unshuffle(y, 2) for y in at_query(pictures, _double(motion), anchors, 1)]
         x = self.fine([*at_query(half, motion, anchors, 2), *there, motion / 2, state], hints)
         motion = _double(motion + 2 * x[:, :MOTION].float())
         channels = frames.shape[2]
         mask, difference = torch.split(F.pixel_shuffle(x[:, MOTION:].float(), 2), [1, channels], dim=1)
-        return Draft(motion, mask, difference, blends)
-
-    def _match(self, project: nn.Module, pair: tuple[Tensor, Tensor]) -> Tensor:
-        return correlation(project(pair[0]), project(pair[1]), self.reach)
+        return Draft(motion, mask, difference, coarser)
 
 
 def flows(motion: Tensor, anchors: Anchors) -> tuple[Tensor, Tensor]:
@@ -296,11 +327,11 @@ def at_query(pair: tuple[Tensor, Tensor], motion: Tensor, anchors: Anchors, scal
     return a, b
 
 
-def _blend(pictures: tuple[Tensor, Tensor], motion: Tensor, anchors: Anchors, scale: int) -> Tensor:
-    """The frame that the motion so far gives at one `scale`th of the size, weighted by time alone."""
+def _blend(pictures: tuple[Tensor, Tensor], motion: Tensor, anchors: Anchors, scale: int) -> Prediction:
+    """What the motion so far gives at one `scale`th of the size, weighted by time alone; flow stays in full pixels."""
     small = tuple(F.avg_pool2d(picture, scale) for picture in pictures)
     a, b = at_query((small[0], small[1]), motion, anchors, scale)
-    return torch.lerp(a, b, odds_of_b(anchors))
+    return Prediction(torch.lerp(a, b, odds_of_b(anchors)), flow=torch.stack(flows(motion, anchors), dim=1))
 
 
 def odds_of_b(anchors: Anchors) -> Tensor:
@@ -342,7 +373,7 @@ def full_size(draft: Draft, size: tuple[int, int], work_side: int) -> Draft:
         maps = F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
     motion, mask, difference = torch.split(maps, [MOTION, 1, maps.shape[1] - MOTION - 1], dim=1)
     ratio = motion.new_tensor([size[1] / width, size[0] / height] * 2)[:, None, None]
-    return Draft(motion * ratio, mask, difference, draft.blends)
+    return Draft(motion * ratio, mask, difference, draft.coarser)
 
 
 def compose(frames: Tensor, draft: Draft, anchors: Anchors) -> Prediction:
@@ -364,27 +395,32 @@ class AnchoredObjective(Objective):
     """
 
     DRAFT_WEIGHT = 0.2
-    FLOW_WEIGHT = 0.01
+    FLOW_WEIGHT = 0.05
 
     def model_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
         """The terms `reconstruction` and, while training, `drafts` and, where it is known, `flow`."""
         terms = {"reconstruction": charbonnier(prediction.frames, example.target)}
-        target = example.target.flatten(0, 1)
-        drafts = [charbonnier(draft.flatten(0, 1), _pooled(target, draft)) for draft in prediction.drafts or []]
-        if drafts:
-            terms["drafts"] = self.DRAFT_WEIGHT * torch.stack(drafts).sum()
-        if example.flow is not None and prediction.flow is not None:
-            terms["flow"] = self.FLOW_WEIGHT * flow_distance(prediction.flow, example.flow)
+        if prediction.drafts:
+            target = example.target.flatten(0, 1)
+            apart = [
+                charbonnier(x, _pooled(target, x)) for x in (draft.frames.flatten(0, 1) for draft in prediction.drafts)
+            ]
+            terms["drafts"] = self.DRAFT_WEIGHT * torch.stack(apart).sum()
+        if example.flow is not None:
+            fields = [part.flow for part in (prediction, *(prediction.drafts or [])) if part.flow is not None]
+            away = [flow_distance(field, example.flow) for field in fields]
+            terms["flow"] = self.FLOW_WEIGHT * torch.stack(away).sum()
         return terms
 
 
 def flow_distance(flow: Tensor, true: Tensor) -> Tensor:
     """Mean of |F - F*| / (1 + |F*| / 10), so that the fastest scenes do not outweigh the others.
 
-    flow: (B, K, 2, 2, H, W) pixels. true: the same at h and w.
+    flow: (B, K, 2, 2, H, W) pixels. true: the same at h and w; both are brought to the smaller of the sizes.
     """
-    small = _pooled(flow.flatten(0, 2), true)
-    true = true.flatten(0, 2)
+    flow, true = flow.flatten(0, 2), true.flatten(0, 2)
+    small = min(flow, true, key=lambda field: field.shape[-1])
+    small, true = _pooled(flow, small), _pooled(true, small)
     apart = (small - true).square().sum(dim=1).add(1e-6).sqrt()
     return torch.mean(apart / (1 + true.square().sum(dim=1).sqrt() / 10))
 
@@ -393,17 +429,17 @@ def unfolded(prediction: Prediction, shape: torch.Size) -> Prediction:
     """The parts with Q = B K queries folded as (B, K, ...) again."""
 
     def unfold(value: Any) -> Any:
-        return [unfold(part) for part in value] if isinstance(value, list) else value.unflatten(0, shape)
+        return [unfolded(part, shape) for part in value] if isinstance(value, list) else value.unflatten(0, shape)
 
     return Prediction(**{name: unfold(value) for name, value in vars(prediction).items() if value is not None})
 
 
-def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+def _conv(inputs: int, outputs: int) -> nn.Sequential:
     """A 3x3 convolution that keeps the spread of its input (He et al., 2015).
 
     By the framework's default, features fade to a constant within five layers, and constants correlate everywhere.
     """
-    layer = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1)
+    layer = nn.Conv2d(inputs, outputs, 3, padding=1)
     nn.init.kaiming_normal_(layer.weight, a=SLOPE, nonlinearity="leaky_relu")
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return nn.Sequential(layer, nn.LeakyReLU(SLOPE))

@@ -30,7 +30,8 @@ class SceneStyle:
     max_speed: the fastest that anything moves in the middle of the clip, pixels per frame; speeds spread evenly in
     octaves below it. static: nothing moves at all. still_camera: of the others. figures: a person of hinged limbs.
     chains: hinged bars. objects: the most free objects. grey, low_contrast: of the pictures (a low-contrast one is grey
-    half the time). flicker: the light changes slowly.
+    half the time). flicker: the light changes slowly. lens: the picture is enlarged by 1 to this, about a point anywhere in
+    it, evenly in octaves; what is seen is then larger and smoother, and moves at the same speeds.
     """
 
     max_speed: float = 10.0
@@ -42,14 +43,16 @@ class SceneStyle:
     grey: float = 0.25
     low_contrast: float = 0.25
     flicker: float = 0.1
+    lens: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("static", "still_camera", "figures", "chains", "grey", "low_contrast", "flicker"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InvalidInput(f"{name} is {getattr(self, name)}; expected a share from 0 to 1")
-        if self.max_speed <= 0 or self.objects < 0:
+        if self.max_speed <= 0 or self.objects < 0 or self.lens < 1:
             raise InvalidInput(
-                f"max_speed is {self.max_speed} and objects {self.objects}; expected a positive speed and a count"
+                f"max_speed is {self.max_speed}, objects {self.objects} and lens {self.lens}; expected a positive speed, a"
+                " count, and an enlargement of at least 1"
             )
 
 
@@ -111,7 +114,8 @@ def draw_scene(
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     moves = rng.random() >= style.static
-    fastest = style.max_speed * 2 / detail
+    lens, eye = _lens(rng, style.lens)
+    fastest = style.max_speed * 2 / detail / lens
     pace = Pace(fastest * float(np.exp(rng.uniform(math.log(0.05), 0))), span)
     side = int(TEXELS_PER_PIXEL * detail)
     layers = _cast(rng, generator, style, pace, side, detail) if moves or rng.random() < 0.7 else []
@@ -132,7 +136,7 @@ def draw_scene(
         centre=np.array([0, *(each.centre for each in layers)], dtype=np.complex128),
         extent=np.array([(BACKGROUND_EXTENT, BACKGROUND_EXTENT), *(each.extent for each in layers)]),
         order=tuple(sorted(range(len(layers)), key=lambda index: layers[index].depth)),
-        rig=Rig(joints, camera),
+        rig=Rig(joints, camera, lens, eye),
         ripples=ripples,
         gain=_flicker(rng) if flickers else Curve(offset=1.0),
         detail=detail,
@@ -280,6 +284,15 @@ def _camera(rng: np.random.Generator, pace: Pace) -> Joint:
     )
     path = _one_of(rng, pace.path(rng, 0j), pace.path(rng, 0j), shake, STILL)
     return Joint(path=path, angle=pace.turning(rng, 2.0), log_scale=pace.growing(rng, 1.0))
+
+
+def _lens(rng: np.random.Generator, longest: float) -> tuple[float, complex]:
+    """An enlargement, and a centre that keeps the picture within what it shows of the plane."""
+    if longest == 1:
+        return 1.0, 0j
+    lens = float(np.exp(rng.uniform(0, math.log(longest))))
+    room = 1 - 1 / lens
+    return lens, complex(rng.uniform(-room, room), rng.uniform(-room, room))
 
 
 def _ripple(rng: np.random.Generator, speed: float) -> Ripple:

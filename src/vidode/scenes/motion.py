@@ -56,10 +56,15 @@ class Joint:
 
 @dataclass(frozen=True)
 class Rig:
-    """All layers' joints, each after its parent, seen by a camera that pans, turns and zooms."""
+    """All layers' joints, each after its parent, seen by a camera that pans, turns and zooms.
+
+    lens: how much larger than life the picture is. eye: the point of the plane, before any motion, that it is centred on.
+    """
 
     joints: Sequence[Joint]
     camera: Joint = field(default_factory=Joint)
+    lens: float = 1.0
+    eye: complex = 0.0
 
     def poses(self, s: Array) -> tuple[ComplexArray, ComplexArray]:
         """Each layer's turn and shift (T, N): the point z of a layer is seen at `turn * z + shift`."""
@@ -75,4 +80,6 @@ class Rig:
         depth = np.array([joint.depth for joint in self.joints])
         view = np.exp(depth * (self.camera.log_scale(s) + 1j * self.camera.angle(s))[:, None])
         pan = depth * self.camera.path(s)[:, None]
-        return view * np.stack(turns, axis=1), view * (np.stack(shifts, axis=1) - pan)
+        turn, shift = np.stack(turns, axis=1), np.stack(shifts, axis=1)
+        lens = complex(self.lens)
+        return lens * view * turn, lens * (view * (shift - pan) - self.eye)
