@@ -1,5 +1,6 @@
 """Moving scenes are functions of time alone, and their flow is the motion that is seen."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -266,3 +267,41 @@ def _fetch(image, flow):
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     grid = torch.stack([(x + flow[0]) * 2 / (width - 1) - 1, (y + flow[1]) * 2 / (height - 1) - 1], dim=-1)
     return functional.grid_sample(image[None], grid[None], padding_mode="border", align_corners=True)[0]
+
+
+def test_a_longer_lens_shows_a_part_of_the_scene_enlarged():
+    scene = draw_scene(4, detail=32, style=STEADY)
+    lens, eye = 2.0, 0.25 + 0.5j
+    rig = scene.rig
+    close = dataclasses.replace(scene, rig=Rig(rig.joints, rig.camera, lens, eye))
+    times = torch.tensor([0.1, 0.4])
+    whole, part = scene.render(times, (128, 128)), close.render(times, (64, 64))
+    # The picture spans [-1, 1]: its middle is at the eye, and 64 pixels show half of the 128.
+    column, row = (int(32 + 64 * along) for along in (eye.real, eye.imag))
+    expected = functional.pad(whole, (64, 64, 64, 64))[..., 64 + row : 128 + row, 64 + column : 128 + column]
+    inside = torch.zeros(64, 64, dtype=torch.bool)
+    inside[: 128 - row, : 128 - column] = True
+    assert (part - expected).abs()[..., inside].mean() < 0.01
+    assert (part - whole[..., :64, :64]).abs()[..., inside].mean() > 0.02
+
+
+def test_lenses_are_drawn_between_one_and_the_longest():
+    lenses = [draw_scene(seed, 16, style=SceneStyle(lens=3.0)).rig.lens for seed in range(40)]
+    assert 1 <= min(lenses) < 1.5 < 2 < max(lenses) <= 3
+    assert all(draw_scene(seed, 16).rig.lens == 1 for seed in range(3))
+
+
+def test_the_data_set_knows_the_flow_in_pixels_of_its_frames():
+    data = open_dataset("moving_scenes", "train", size=(48, 64), style={"flicker": 0.0, "static": 0.0})
+    times = data.times(2)
+    small = data.flow(2, float(times[3]), times[[2, 6]])
+    assert small.shape == (2, 2, 12, 16)
+    exact = data.scene(2).flow(float(times[3]), float(times[6]), (48, 64)).field
+    apart = functional.avg_pool2d(exact, 4) - small[1]
+    assert apart.abs().median() < 0.1
+
+
+def test_recorded_data_knows_no_flow(tmp_path):
+    data = open_dataset("bouncing_balls", "test")
+    with pytest.raises(InvalidInput, match="knows no flow; set flow to false"):
+        data.flow(0, 0.0, torch.tensor([0.1]))

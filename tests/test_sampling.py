@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from vidode.clip import Clip, InvalidInput, Meaning
 from vidode.sampling import (
     SamplingConfig,
+    anchors,
     cut,
     draw,
     draw_task,
@@ -39,7 +40,7 @@ def draws(config, task, count=200, test=False):
 @given(seed=st.integers(0, 2**40), task=st.sampled_from(TASKS), test=st.booleans())
 @settings(max_examples=40, deadline=None)
 def test_every_draw_is_ordered_inside_the_window_and_of_its_task(scheme, seed, task, test):
-    config = both(scheme, jitter=0.4)
+    config = both(scheme)
     chosen = select(config, task, generator_for(seed), test)
     for frames in (chosen.seen, chosen.asked):
         assert frames.diff().gt(0).all()
@@ -54,7 +55,7 @@ def test_every_draw_is_ordered_inside_the_window_and_of_its_task(scheme, seed, t
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("task", TASKS)
 def test_the_same_generator_draws_the_same_and_another_does_not(scheme, task):
-    config = both(scheme, jitter=0.2)
+    config = both(scheme)
     clips = [window(config.length(task))] * 3
     first, again, other = (example(clips, config, task, generator_for(*place)) for place in [(1, 2), (1, 2), (1, 3)])
     assert torch.equal(first.query, again.query)
@@ -158,13 +159,6 @@ def test_the_share_of_interpolated_batches_is_the_configured_one():
     assert SamplingConfig(interpolation=1.0).tasks == ("interpolation",)
 
 
-def test_jitter_moves_what_is_asked_by_less_than_its_share_and_never_in_a_test():
-    config = SamplingConfig(jitter=0.3)
-    still, moved = (cut(window(10), select(config, "extrapolation", generator_for(2), t)).query for t in (True, False))
-    shift = (moved - still) * 25
-    assert 0.01 < shift.abs().max() <= 0.3 + 1e-9
-
-
 def test_only_what_is_seen_is_degraded():
     plain, noisy = (
         draw(window(10), SamplingConfig(), "extrapolation", generator_for(0), degrade=degrade)
@@ -199,7 +193,6 @@ def test_a_test_reads_from_the_start():
     ("fields", "text"),
     [
         ({"interpolation": 1.5}, "interpolation is 1.5; expected a share"),
-        ({"jitter": 0.5}, "jitter is 0.5"),
         ({"frames_in": 0}, "frames_in is 0"),
         ({"scheme": "irregular", "window": 9}, "window is 9; expected at least 10"),
         ({"scheme": "irregular", "window": 10, "interpolation": 1.0}, "window is 10; expected at least 11"),
@@ -217,3 +210,10 @@ def test_windows_of_another_length_are_refused():
         example([window(9)], SamplingConfig(), "extrapolation", generator_for(0))
     with pytest.raises(InvalidInput, match="clip has 9 frames"):
         first_window(window(9), SamplingConfig(), "extrapolation")
+
+
+def test_the_flow_of_an_example_leads_to_the_frames_around_a_query_and_beyond_the_end_to_the_last_two():
+    times = torch.tensor([0.0, 1.0, 2.0, 3.0], dtype=torch.float64)
+    query = torch.tensor([0.5, 1.0, 2.9, 3.5, 9.0], dtype=torch.float64)
+    assert anchors(times, query).tolist() == [[0, 1], [1, 2], [2, 3], [3, 2], [3, 2]]
+    assert anchors(times[:1], query).tolist() == [[0, 0]] * 5

@@ -19,10 +19,10 @@ from vidode import checkpoints, datasets, models
 from vidode.clip import InvalidInput
 from vidode.configuration import configure
 from vidode.models import OptimiserConfig
-from vidode.sampling import generator_for
+from vidode.sampling import anchors, generator_for
 from vidode.training import Interrupted, NotFinite, as_yaml, config_from, read_config, train
 from vidode.training import examples as examples_room
-from vidode.training.examples import Steps, Stream, validation_examples
+from vidode.training.examples import Steps, Stream, clip_at, validation_examples
 from vidode.training.journal import CsvLog
 from vidode.training.learner import schedule
 from vidode.training.pictures import write_picture
@@ -198,6 +198,20 @@ def test_what_is_observed_is_degraded_and_what_is_asked_is_not():
     assert torch.equal(degraded.observed.frames, 1 - clean.observed.frames)
 
 
+def test_examples_carry_the_true_flow_from_each_query_to_the_frames_around_it():
+    fields = {"data": {"name": "moving_scenes", "options": {"size": [16, 24]}}, "flow": True}
+    sampling = {"scheme": "withheld", "window": 9, "interpolation": 1.0, "queries": 2}
+    settings = config(sampling=sampling, **fields)
+    example = batches(settings, [0])[0]
+    assert example.flow.shape == (settings.batch_size, 2, 2, 2, 4, 6)
+    place = clip_at(settings.seed, 0, len(settings.open_data("train")))
+    observed, query = example.observed, example.query[0]
+    ends = observed.times[0][observed.seen[0]][anchors(observed.times[0][observed.seen[0]], query)]
+    expected = settings.open_data("train").flow(place, float(query[1]), ends[1])
+    assert torch.equal(example.flow[0, 1], expected)
+    assert batches(config(sampling=sampling, data=fields["data"]), [0])[0].flow is None
+
+
 def test_a_window_is_augmented_as_a_whole():
     plain, mirrored = (
         batches(config(augmentation=how), [0])[0] for how in (None, {"flip": 1.0, "degrees": 0.0, "crop": [8, 8]})
@@ -223,7 +237,7 @@ def test_workers_give_the_examples_in_the_order_of_their_steps():
 
 
 def test_every_epoch_shows_every_clip_once_in_an_order_of_its_own():
-    epochs = [[examples_room._clip_at(3, number, 12) for number in range(12 * e, 12 * e + 12)] for e in range(3)]
+    epochs = [[examples_room.clip_at(3, number, 12) for number in range(12 * e, 12 * e + 12)] for e in range(3)]
     assert [sorted(epoch) for epoch in epochs] == [list(range(12))] * 3
     assert len(set(map(tuple, epochs))) == 3
 
@@ -493,6 +507,8 @@ def test_a_configuration_that_cannot_be_used_is_refused_in_one_line(tmp_path, te
         ({"data": "driftin"}, "no data set is called 'driftin'; did you mean 'drifting'"),
         ({"optimiser": {"learning_rat": 1.0}}, "did you mean 'learning_rate'"),
         ({"optimiser": {"learning_rate": -1}}, "learning_rate is -1.0; expected a positive number"),
+        ({"flow": True, "augmentation": {}}, "flow is true with augmentation; expected one of them"),
+        ({"flow": True}, "knows no flow; set flow to false"),
         ({"run": {"validation_every": 1, "validation_split": "test"}}, "no split is called 'test' here"),
     ],
 )

@@ -126,6 +126,8 @@ class Batch:
                 raise InvalidInput(f"batch {name} has shape {got}; expected (B, T) = {expected}")
         if not bool(self.seen.any(dim=1).all()):
             raise InvalidInput("a clip of the batch has no seen frame; expected at least one")
+        if self.valid is not None:  # what was not measured must not reach any model
+            object.__setattr__(self, "frames", torch.where(self.valid, self.frames, torch.zeros(())))
 
     @staticmethod
     def collate(clips: Sequence[Clip], length: int | None = None) -> Batch:
@@ -229,8 +231,6 @@ def _padded(clip: Clip, steps: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     missing = steps - len(clip)
     frames = clip.frames
     valid = torch.ones(()).bool().expand(frames.shape) if clip.valid is None else clip.valid.expand(frames.shape)
-    # Zero, not the stored value: what was not measured must not reach any model.
-    frames = torch.where(valid, frames, torch.zeros(()))
     empty = frames.new_zeros(missing, *frames.shape[1:])
     return (
         torch.cat([frames, empty]),

@@ -42,7 +42,6 @@ class SamplingConfig:
     interpolation: share of the batches, 0 to 1, that are interpolated; the others are extrapolated.
     frames_in, frames_out: of the regular and irregular schemes. window: frames of the irregular and withheld ones.
     queries, max_hidden, max_beyond: of the withheld scheme.
-    jitter: each asked time is moved by up to this share of the gap between frames, its target staying; below 0.5.
     """
 
     scheme: Literal["regular", "irregular", "withheld"] = "regular"
@@ -53,13 +52,10 @@ class SamplingConfig:
     queries: int = 2
     max_hidden: int = 3
     max_beyond: int = 3
-    jitter: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.interpolation <= 1:
             raise InvalidInput(f"interpolation is {self.interpolation}; expected a share of the batches from 0 to 1")
-        if not 0 <= self.jitter < 0.5:
-            raise InvalidInput(f"jitter is {self.jitter}; expected a share of a frame gap, at least 0 and below 0.5")
         for name in ("frames_in", "frames_out", "queries", "max_hidden", "max_beyond"):
             if getattr(self, name) < 1:
                 raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least 1")
@@ -82,11 +78,10 @@ class SamplingConfig:
 
 @dataclass(frozen=True)
 class Selection:
-    """Frames of one window, in order of time. seen: (T,) and asked: (K,) indices. shift: (K,) in frame gaps."""
+    """Frames of one window, in order of time. seen: (T,) and asked: (K,) indices."""
 
     seen: Tensor
     asked: Tensor
-    shift: Tensor
 
 
 @dataclass(frozen=True)
@@ -113,25 +108,16 @@ def draw_task(config: SamplingConfig, generator: Generator) -> Task:
 def select(config: SamplingConfig, task: Task, generator: Generator, test: bool = False) -> Selection:
     """Draw what is seen and asked in a window of `config.length(task)` frames. K is the same at every draw."""
     choose = {"regular": _regular, "irregular": _irregular, "withheld": _withheld}[config.scheme]
-    seen, asked = choose(config, task, generator, test)
-    shift = torch.zeros(len(asked), dtype=torch.float64)
-    if config.jitter and not test:
-        shift = (2 * torch.rand(len(asked), generator=generator, dtype=torch.float64) - 1) * config.jitter
-    return Selection(seen, asked, shift)
+    return Selection(*choose(config, task, generator, test))
 
 
 def cut(window: Clip, selection: Selection) -> Sample:
-    """The observed clip, the query times and the frames there. A shift stays inside the range of the task."""
+    """The observed clip, the query times and the frames there."""
     window = window.normalised()
-    times = window.times
-    gap = (times[-1] - times[0]) / (len(times) - 1)
-    query = times[selection.asked] + selection.shift * gap
-    first, last, true = times[selection.seen[0]], times[selection.seen[-1]], times[selection.asked]
-    query = torch.where(true <= last, query.clamp(first, last), torch.maximum(query, (true + last) / 2))
     target = window.frames[selection.asked]
     if window.valid is not None:
         target = torch.where(window.valid[selection.asked], target, torch.zeros(()))
-    return Sample(_remeasured(window[selection.seen]), query, target)
+    return Sample(_remeasured(window[selection.seen]), window.times[selection.asked], target)
 
 
 def collate(samples: Sequence[Sample], task: Task) -> Example:
@@ -166,7 +152,7 @@ def draw(
 ) -> Sample:
     """One sample from a window of `config.length(task)` frames, deterministic given the generator.
 
-    test: nothing is shifted, and interpolation asks for hidden frames only. Raises `InvalidInput` for a window of
+    test: interpolation asks for hidden frames only. Raises `InvalidInput` for a window of
     another length.
     """
     if len(window) != config.length(task):

@@ -282,24 +282,28 @@ def evaluate(
     seed
         Of what is hidden at random.
     lpips
-        Weights of LPIPS' AlexNet (.safetensors).
+        Weights of LPIPS' AlexNet (.safetensors); by default the file that VIDODE_LPIPS names, if any.
     device
         auto, cpu, cuda or cuda:1.
     out
         Write the result, with where it comes from, as JSON.
     """
-    from vidode.blocks.perceptual import load_lpips
+    from vidode.blocks.perceptual import MissingWeights, load_lpips
     from vidode.checkpoints import load
     from vidode.cli import show
     from vidode.evaluation import measure, write_report
     from vidode.generation.files import on_device
 
+    weights = None
+    try:
+        weights = load_lpips(lpips)
+    except MissingWeights:
+        if lpips is not None:
+            raise
     clips_of = open_data(data, split, root, option or [])
     wanted = scheme or {"interpolation": "every-second", "extrapolation": "beyond-5"}[task]
     network = on_device(load(model), device)
-    measured = measure(
-        network, clips_of, wanted, lpips=None if lpips is None else load_lpips(lpips), seed=seed, clips=clips
-    )
+    measured = measure(network, clips_of, wanted, lpips=weights, seed=seed, clips=clips)
     row = measured.row(protocol)
     if out is not None:
         write_report(out, measured, network, clips_of)

@@ -16,7 +16,6 @@ from vidode.clip import Clip, InvalidInput, Meaning
 from vidode.datasets import Split, VideoDataset, seed_of
 from vidode.scenes import Degradation, Scene, SceneStyle, degrade, draw_scene
 
-
 FLOW_SCALE = 4
 """The true flow is rendered at a quarter of the frames' size, at a sixteenth of the cost."""
 

@@ -199,7 +199,7 @@ class Pyramid(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        # Averaged before it is thinned out: a strided convolution aliases, and what aliases does not match itself moved.
+        # Averaged before it is thinned out: strided convolutions alias, and what aliases does not match itself moved.
         self.to_half = nn.Sequential(_conv(channels, width), nn.AvgPool2d(2), _conv(width, 2 * width))
         self.to_quarter = nn.Sequential(nn.AvgPool2d(2), _conv(2 * width, 4 * width), _conv(4 * width, 4 * width))
         self.to_eighth = nn.Sequential(nn.AvgPool2d(2), _conv(4 * width, 4 * width), _conv(4 * width, 4 * width))

@@ -30,8 +30,8 @@ class SceneStyle:
     max_speed: the fastest that anything moves in the middle of the clip, pixels per frame; speeds spread evenly in
     octaves below it. static: nothing moves at all. still_camera: of the others. figures: a person of hinged limbs.
     chains: hinged bars. objects: the most free objects. grey, low_contrast: of the pictures (a low-contrast one is grey
-    half the time). flicker: the light changes slowly. lens: the picture is enlarged by 1 to this, about a point anywhere in
-    it, evenly in octaves; what is seen is then larger and smoother, and moves at the same speeds.
+    half the time). flicker: the light changes slowly. lens: the picture is enlarged by 1 to this, about a point
+    anywhere in it, evenly in octaves; what is seen is then larger and smoother, and moves at the same speeds.
     """
 
     max_speed: float = 10.0
@@ -51,8 +51,8 @@ class SceneStyle:
                 raise InvalidInput(f"{name} is {getattr(self, name)}; expected a share from 0 to 1")
         if self.max_speed <= 0 or self.objects < 0 or self.lens < 1:
             raise InvalidInput(
-                f"max_speed is {self.max_speed}, objects {self.objects} and lens {self.lens}; expected a positive speed, a"
-                " count, and an enlargement of at least 1"
+                f"max_speed is {self.max_speed}, objects {self.objects} and lens {self.lens};"
+                " expected a positive speed, a count, and an enlargement of at least 1"
             )
 
 

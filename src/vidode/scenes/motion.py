@@ -58,7 +58,8 @@ class Joint:
 class Rig:
     """All layers' joints, each after its parent, seen by a camera that pans, turns and zooms.
 
-    lens: how much larger than life the picture is. eye: the point of the plane, before any motion, that it is centred on.
+    lens: how much larger than life the picture is. eye: the point of the plane, before any motion, that it is
+    centred on.
     """
 
     joints: Sequence[Joint]

@@ -38,7 +38,7 @@ class Steps(Dataset[Example]):
         samples = []
         for position in self.positions:
             generator = generator_for(config.seed, "example", step, position)
-            index = _clip_at(config.seed, step * config.batch_size + position, len(self.dataset))
+            index = clip_at(config.seed, step * config.batch_size + position, len(self.dataset))
             window = self.dataset.window(index, config.sampling.length(task), generator)
             if config.augmentation is not None:
                 window = augment(window, config.augmentation, generator)
@@ -103,7 +103,7 @@ def _chunks(indices: range, size: int) -> Iterator[range]:
     return (indices[i : i + size] for i in range(0, len(indices), size))
 
 
-def _clip_at(seed: int, number: int, clips: int) -> int:
+def clip_at(seed: int, number: int, clips: int) -> int:
     """The clip that the number-th example of a run shows: every epoch shows every clip once, in an order of its own."""
     epoch, place = divmod(number, clips)
     return int(_order(seed, epoch, clips)[place])

@@ -1,0 +1,141 @@
+"""What only the anchored model has: one resampling of real pixels, anchored in the two nearest observed frames."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch.nn import functional
+
+from vidode.blocks.warp import warp
+from vidode.clip import Batch
+from vidode.models import Example, build
+from vidode.models.anchored_vid_ode import AnchoredVidOde, Matcher, anchors_of, flow_distance, work_size
+from vidode.timing import TimeScale
+from vidode.windows import windows
+
+SMALL = {"width": 4, "latent": 4, "reach": 2}
+
+
+@pytest.fixture
+def model() -> AnchoredVidOde:
+    torch.manual_seed(0)
+    made = build("anchored_vid_ode", **SMALL)
+    with torch.no_grad():  # larger heads than a new model has, so that a law that is broken shows
+        for refiner in (made.decoder.coarse, made.decoder.middle, made.decoder.fine):
+            refiner.head.weight.mul_(5)
+    return made.eval()
+
+
+def observed(times, size=(16, 24), clips=1, seed=0):
+    times = torch.as_tensor(times, dtype=torch.float64)
+    frames = torch.rand(clips, len(times), 3, *size, generator=torch.Generator().manual_seed(seed))
+    return Batch(frames, times.expand(clips, -1).clone(), torch.ones(clips, len(times), dtype=torch.bool))
+
+
+def ask(*times):
+    return torch.tensor([times], dtype=torch.float64)
+
+
+def test_at_an_observed_time_the_frame_is_the_observed_one(model):
+    batch = observed([0, 1, 2.5, 4])
+    made = model(batch, batch.times).frames
+    assert torch.allclose(made, batch.frames, atol=1e-4)
+
+
+def test_a_frame_is_one_resampling_of_its_two_anchors(model):
+    batch = observed([0, 1, 2, 3])
+    made = model(batch, ask(1.25, 3.5))
+    for query, (a, b) in enumerate([(1, 2), (3, 2)]):
+        pair = batch.frames[0, [a, b]]
+        assert torch.allclose(made.warped[0, query], warp(pair, made.flow[0, query]), atol=1e-6)
+    blended = torch.lerp(made.warped[:, :, 0], made.warped[:, :, 1], made.mask)
+    assert torch.allclose(made.frames, blended + made.difference, atol=1e-6)
+
+
+def test_time_runs_the_same_both_ways(model):
+    batch = observed([0, 1, 2.5, 4])
+    mirrored = Batch(batch.frames.flip(1), -batch.times.flip(1), batch.seen)
+    beyond = model(batch, ask(5.0)).frames
+    before = model(mirrored, ask(-5.0)).frames
+    assert torch.allclose(beyond, before, atol=1e-5)
+
+
+def test_beyond_the_end_the_frame_leaves_the_last_one_continuously(model):
+    batch = observed([0, 1, 2])
+    near = model(batch, ask(2 + 1e-6)).frames
+    assert torch.allclose(near[:, 0], batch.frames[:, 2], atol=1e-3)
+
+
+def test_a_single_frame_is_held(model):
+    batch = dataclasses.replace(observed([1.0]), frame_gap=torch.tensor([0.5], dtype=torch.float64))
+    made = model(batch, ask(0.5, 1.0, 7.0)).frames
+    assert torch.allclose(made, batch.frames.expand_as(made), atol=1e-4)
+
+
+def test_frames_farther_than_the_anchors_count_through_the_recurrence_alone(model):
+    batch = observed([0, 1, 2, 3])
+    changed = Batch(batch.frames.clone(), batch.times, batch.seen)
+    changed.frames[:, 0] = 1 - changed.frames[:, 0]
+    assert not torch.equal(model(batch, ask(1.5)).frames, model(changed, ask(1.5)).frames)
+    torch.manual_seed(0)
+    two_frames = build("anchored_vid_ode", **{**SMALL, "latent": 0}).eval()
+    assert torch.equal(two_frames(batch, ask(1.5)).frames, two_frames(changed, ask(1.5)).frames)
+
+
+def test_anchors_are_the_neighbours_in_time():
+    batch = observed([0, 1, 2, 3])
+    seen = windows(batch, ask(-0.5, 0.5, 1.0, 3.0, 4.0), 2, TimeScale())
+    anchors = anchors_of(seen)
+    assert list(zip(anchors.a.tolist(), anchors.b.tolist(), strict=True)) == [(0, 1), (0, 1), (1, 2), (2, 3), (3, 2)]
+    assert torch.allclose(anchors.position.flatten(), torch.tensor([-0.5, 0.5, 0.0, 1.0, -1.0]), atol=1e-6)
+    assert anchors.between.flatten().tolist() == [False, True, True, True, False]
+
+
+def test_a_matcher_finds_a_shift():
+    torch.manual_seed(0)
+    matcher = Matcher(8, reach=3)
+    with torch.no_grad():
+        matcher.sharpness.fill_(60.0)
+    a = torch.randn(1, 8, 12, 12)
+    _, motion = matcher(a, torch.roll(a, (1, -2), dims=(-2, -1)))
+    inside = motion[..., 3:-3, 3:-3].mean(dim=(0, 2, 3))
+    assert torch.allclose(inside, torch.tensor([-2.0, 1.0, -2.0, 1.0]), atol=0.1)
+
+
+def test_work_on_reduced_frames_keeps_their_size_and_their_pixels(model):
+    reduced = AnchoredVidOde(dataclasses.replace(model.config, work_side=16)).eval()
+    reduced.load_state_dict(model.state_dict())
+    batch = observed([0, 1, 2], size=(37, 50))
+    made = reduced(batch, ask(0.5, 1.0))
+    assert made.frames.shape == (1, 2, 3, 37, 50)
+    assert torch.allclose(made.frames[:, 1], batch.frames[:, 1], atol=1e-4)
+    assert work_size((37, 50), 16) == (12, 16)
+    assert work_size((12, 16), 16) == (12, 16)
+
+
+def test_coarser_drafts_are_made_only_in_training(model):
+    batch = observed([0, 1, 2])
+    assert model(batch, ask(0.5)).drafts is None
+    drafts = model.train()(batch, ask(0.5)).drafts
+    assert [draft.frames.shape[-2:] for draft in drafts] == [(4, 6), (8, 12)]
+    assert all(draft.flow.shape[:4] == (1, 1, 2, 2) for draft in drafts)
+
+
+def test_the_objective_counts_the_true_flow_where_it_is_known(model):
+    batch = observed([0, 1, 2])
+    made = model.train()(batch, ask(0.5))
+    example = Example(batch, ask(0.5), made.frames.detach(), "interpolation")
+    assert set(model.objective().model_terms(example, made)) == {"reconstruction", "drafts"}
+    true = functional.avg_pool2d(made.flow.detach().flatten(0, 2), 4).unflatten(0, (1, 1, 2))
+    right = model.objective().model_terms(dataclasses.replace(example, flow=true), made)["flow"]
+    wrong = model.objective().model_terms(dataclasses.replace(example, flow=true + 3), made)["flow"]
+    assert right < wrong
+
+
+def test_flow_distance_is_in_pixels_whatever_the_size():
+    true = torch.zeros(1, 1, 2, 2, 4, 4)
+    flow = torch.zeros(1, 1, 2, 2, 16, 16)
+    flow[..., 0, :, :] = 3
+    flow[..., 1, :, :] = 4
+    assert flow_distance(flow, true).item() == pytest.approx(5, abs=1e-3)
+    assert flow_distance(true, flow).item() == pytest.approx(5 / 1.5, abs=1e-3)
