@@ -10,7 +10,7 @@ demo: $(READY)
 	$(BIN)/vidode demo --overwrite demo-output
 
 test: $(READY)
-	$(BIN)/pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 check: $(READY)
 	$(BIN)/ruff format --check .
@@ -31,5 +31,5 @@ clean:
 $(READY): pyproject.toml constraints-dev.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints-dev.txt --editable . --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints-dev.txt --editable '.[optical-flow]' --group dev
 	touch $(READY)

@@ -26,7 +26,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from vidode.clip import Batch
-from vidode.evaluation import provenance
+from vidode.provenance import provenance
 from vidode.models import Example, build, parameter_count
 
 MODELS = ("anchored_vid_ode", "vid_ode")
