@@ -368,7 +368,7 @@ def test_a_few_steps_lower_the_loss(name, task):
     torch.manual_seed(0)
     model = build(name, **SMALL.get(name, {})).train()
     objective, asked = model.objective(), example(observed_clip(6, size=(16, 16)), task)
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
     losses = []
     for _ in range(8):
         prediction = model(asked.observed, asked.query)
@@ -377,7 +377,7 @@ def test_a_few_steps_lower_the_loss(name, task):
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
-    assert sum(losses[-2:]) < 0.95 * sum(losses[:2])
+    assert sum(losses[-2:]) < 0.9 * sum(losses[:2])
     assert not any(p.grad is not None for p in objective.parameters()), "the model's terms reach the critics' weights"
 
 

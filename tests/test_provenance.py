@@ -70,3 +70,11 @@ def test_a_result_is_written_whole_or_not_at_all(tmp_path):
         write_json(path, {"psnr": float("nan")})
     assert path.read_text() == '{\n  "psnr": 30.0\n}\n'
     assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_a_number_on_its_own_counts_as_a_weight():
+    module = torch.nn.Module()
+    module.scale = torch.nn.Parameter(torch.tensor(1.0))
+    before = weights_checksum(module)
+    module.scale.data += 1
+    assert weights_checksum(module) != before

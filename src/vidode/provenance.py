@@ -117,4 +117,4 @@ def _version(package: str) -> str | None:
 
 
 def _bytes(value: Tensor) -> bytes:
-    return value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes() if value.numel() else b""
+    return value.detach().cpu().flatten().view(torch.uint8).numpy().tobytes() if value.numel() else b""

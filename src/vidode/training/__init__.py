@@ -148,7 +148,7 @@ def _card(learner: Learner, journal: Journal, facts: Mapping[str, Any]) -> dict[
     return {
         "training": plain(learner.config),
         "steps": learner.done,
-        "seconds": round(journal.seconds, 1),
+        "seconds": round(journal.seconds, 3),
         "scores": journal.scores,
         "parameters": parameter_count(learner.model),
         **provenance(),
