@@ -26,8 +26,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from vidode.clip import Batch
-from vidode.provenance import provenance
 from vidode.models import Example, build, parameter_count
+from vidode.provenance import provenance
 
 MODELS = ("anchored_vid_ode", "vid_ode")
 SIZES = (64, 128, 256)
