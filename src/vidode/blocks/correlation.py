@@ -22,7 +22,7 @@ def correlation(a: Tensor, b: Tensor, reach: int) -> Tensor:
 class _Products(torch.autograd.Function):
     """Sum over channels of a times each shift of the padded b.
 
-    Its own gradient: that of indexing would fill and add a whole map for every shift, which took a third of a step.
+    Its own gradient: that of indexing would fill and add a whole map for every shift, a quarter of a step.
     """
 
     @staticmethod

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_type_hints
 
@@ -137,6 +139,19 @@ def build(name: str, **configuration: Any) -> VideoModel:
     """A new model with random weights. Raises `InvalidInput` for an unknown name or option."""
     kind: Any = model_class(name)
     return kind(configure(config_class(name), configuration, f"model {name}"))  # type: ignore[no-any-return]
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Within, what is computed leaves no gradient in the module's parameters; what passes through them has one."""
+    learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in learned:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in learned:
+            parameter.requires_grad_(True)
 
 
 def parameter_count(module: nn.Module) -> int:

@@ -49,7 +49,7 @@ MOTION = 4
 HINTS = 2
 """Channels that tell where the query lies: its position a, and whether it is between the anchors."""
 MATCHED = 24
-"""Channels that are correlated; their products, not the convolutions, would otherwise take most of a step."""
+"""Channels that are correlated; of all of them, the products take as long as the convolutions."""
 SHARPNESS = 20.0
 NEARNESS = 1.0
 """Of the softmax over shifts before training: what a match of 1 counts, and what a shift of one cell costs."""
@@ -390,8 +390,8 @@ def compose(frames: Tensor, draft: Draft, anchors: Anchors) -> Prediction:
 class AnchoredObjective(Objective):
     """Charbonnier's robust distance of the frame and, at lower weight, of the drafts that the coarser scales make.
 
-    Where the true flow is known, its distance in pixels is added. From frames alone the motion of fine texture is
-    hardly learned: a wrong flow looks no better for being nearly right.
+    Where the true flow is known, its distance in pixels is added. A frame tells little of a flow that is far
+    off: in fine texture it looks no better for being nearly right.
     """
 
     DRAFT_WEIGHT = 0.2

@@ -20,8 +20,6 @@ Source: the paper for the equations, `released` choices from the published code;
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -45,7 +43,7 @@ from vidode.blocks.frames import FrameDecoder, FrameEncoder, pad_to_multiple
 from vidode.blocks.recurrent import ONE_EULER_STEP, OdeConvGRU
 from vidode.blocks.warp import compose, warp
 from vidode.clip import Batch, InvalidInput
-from vidode.models import TASKS, Example, Objective, OptimiserConfig, Prediction, VideoModel
+from vidode.models import TASKS, Example, Objective, OptimiserConfig, Prediction, VideoModel, frozen
 from vidode.ode import Solver, integrate
 from vidode.timing import TimeScale
 from vidode.windows import Windows, windows
@@ -297,7 +295,7 @@ class VidOdeObjective(Objective):
             previous = previous_frames(self.config, example)
             apart = losses.difference(prediction.difference, example.target, previous)
             terms["difference"] = weights.difference * apart
-        with _frozen(self):
+        with frozen(self):
             for shown in self._shown(example, prediction.frames):
                 terms[shown.name] = shown.weight * losses.deception(shown.critic(shown.fake))
         return terms
@@ -351,19 +349,6 @@ def previous_frames(config: VidOdeConfig, example: Example) -> Tensor:
     clip = torch.arange(len(query), device=query.device)[:, None]
     asked = latest >= observed.times.gather(1, frame)
     return torch.where(asked[..., None, None, None], target[clip, place], observed.frames[clip, frame])
-
-
-@contextmanager
-def _frozen(module: nn.Module) -> Iterator[None]:
-    """Within, what is computed leaves no gradient in the module's parameters."""
-    learned = [p for p in module.parameters() if p.requires_grad]
-    for p in learned:
-        p.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for p in learned:
-            p.requires_grad_(True)
 
 
 def _prediction(parts: dict[str, Tensor]) -> Prediction:

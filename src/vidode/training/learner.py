@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 
 import lightning
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from vidode.models import Example, OptimiserConfig, VideoModel
+from vidode.models import Example, OptimiserConfig, VideoModel, frozen
 from vidode.sampling import generator_for
 from vidode.training.config import TrainingConfig
 
@@ -67,7 +66,7 @@ class Learner(lightning.LightningModule):
             if critic_terms:
                 self._step(optimiser, critic_terms, self._critics())
             terms |= {f"critic_{name}": term.detach() for name, term in critic_terms.items()}
-        with _frozen(self.objective):
+        with frozen(self.objective):
             model_terms = self.objective.model_terms(example, prediction)
             loss = self._step(model_optimiser, model_terms, self.model.parameters())
         if self.average is not None:
@@ -127,19 +126,6 @@ def schedule(config: OptimiserConfig, step: int, steps: int, steps_per_epoch: in
         return warm * max(config.decay ** (step // steps_per_epoch + 1), config.floor)
     progress = max(0, step - config.warmup) / max(1, steps - config.warmup)
     return warm * (config.floor + (1 - config.floor) * 0.5 * (1 + math.cos(math.pi * progress)))
-
-
-@contextmanager
-def _frozen(module: nn.Module) -> Iterator[None]:
-    """Weights that get no gradient, while what passes through them does."""
-    weights = [weight for weight in module.parameters() if weight.requires_grad]
-    for weight in weights:
-        weight.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for weight in weights:
-            weight.requires_grad_(True)
 
 
 def _averaged(model: VideoModel, decay: float) -> AveragedModel:
