@@ -374,6 +374,15 @@ def test_a_file_cut_anywhere_never_passes_for_a_shorter_one(tmp_path, suffix, sh
         list(open_source(cut))
 
 
+def noticed_by_the_decoder(path):
+    """By a mark on a frame or by refusing a packet: which of them depends on what the encoder of the machine wrote."""
+    try:
+        with av.open(str(path)) as container:
+            return any(frame.is_corrupt for frame in container.decode(video=0))
+    except av.FFmpegError:
+        return True
+
+
 def test_frames_that_the_decoder_knows_to_be_damaged_are_refused(tmp_path):
     Film(range(0, 16000, 800), options={"crf": "30"}).write(tmp_path / "whole.mp4")
     whole, told = (tmp_path / "whole.mp4").read_bytes(), 0
@@ -383,11 +392,10 @@ def test_frames_that_the_decoder_knows_to_be_damaged_are_refused(tmp_path):
             data[place] ^= 255
         path = tmp_path / f"{seed}.mp4"
         path.write_bytes(bytes(data))
-        with av.open(str(path)) as container:
-            if not any(frame.is_corrupt for frame in container.decode(video=0)):
-                continue
+        if not noticed_by_the_decoder(path):
+            continue
         told += 1
-        with pytest.raises(InvalidInput, match="is damaged"):
+        with pytest.raises(InvalidInput, match="is damaged|cannot be read as video"):
             list(open_source(path))
     assert told, "no damage was noticed: this test tells nothing"
 
