@@ -97,9 +97,21 @@ def test_a_matcher_finds_a_shift():
     with torch.no_grad():
         matcher.sharpness.fill_(60.0)
     a = torch.randn(1, 8, 12, 12)
-    _, motion = matcher(a, torch.roll(a, (1, -2), dims=(-2, -1)))
+    _, motion = matcher(a, torch.roll(a, (1, -2), dims=(-2, -1)), torch.zeros(1, 1, 1, 1))
     inside = motion[..., 3:-3, 3:-3].mean(dim=(0, 2, 3))
     assert torch.allclose(inside, torch.tensor([-2.0, 1.0, -2.0, 1.0]), atol=0.1)
+
+
+@pytest.mark.parametrize(("position", "left"), [(0.0, 3), (0.5, 5), (1.0, 7), (1.5, 9), (-0.5, 1)])
+def test_a_matcher_finds_a_likeness_where_the_query_sees_it(position, left):
+    torch.manual_seed(0)
+    a = torch.randn(1, 8, 9, 16)
+    b = a.clone()
+    a[..., 3:6, 3:6] = b[..., 3:6, 7:10] = torch.randn(1, 8, 3, 3)
+    match, _ = Matcher(8, reach=4)(a, b, torch.full((1, 1, 1, 1), position))
+    four_to_the_right = match.unflatten(1, (9, 9))[0, 4, 8, 3:6]
+    assert torch.allclose(four_to_the_right[:, left : left + 3], torch.ones(3, 3), atol=1e-3)
+    assert (four_to_the_right > 0.99).sum() == 9
 
 
 def test_work_on_reduced_frames_keeps_their_size_and_their_pixels(model):
@@ -117,7 +129,7 @@ def test_coarser_drafts_are_made_only_in_training(model):
     batch = observed([0, 1, 2])
     assert model(batch, ask(0.5)).drafts is None
     drafts = model.train()(batch, ask(0.5)).drafts
-    assert [draft.frames.shape[-2:] for draft in drafts] == [(4, 6), (8, 12)]
+    assert [draft.frames.shape[-2:] for draft in drafts] == [(4, 6), (4, 6), (8, 12)]
     assert all(draft.flow.shape[:4] == (1, 1, 2, 2) for draft in drafts)
 
 
@@ -125,7 +137,7 @@ def test_the_objective_counts_the_true_flow_where_it_is_known(model):
     batch = observed([0, 1, 2])
     made = model.train()(batch, ask(0.5))
     example = Example(batch, ask(0.5), made.frames.detach(), "interpolation")
-    assert set(model.objective().model_terms(example, made)) == {"reconstruction", "drafts"}
+    assert set(model.objective().model_terms(example, made)) == {"reconstruction", "square", "drafts"}
     true = functional.avg_pool2d(made.flow.detach().flatten(0, 2), 4).unflatten(0, (1, 1, 2))
     right = model.objective().model_terms(dataclasses.replace(example, flow=true), made)["flow"]
     wrong = model.objective().model_terms(dataclasses.replace(example, flow=true + 3), made)["flow"]

@@ -7,7 +7,8 @@ from PIL import Image
 import vidode
 from vidode import demo
 from vidode.clip import InvalidInput
-from vidode.demo import film, pictures
+from vidode import pictures
+from vidode.demo import film
 from vidode.demo.film import REQUEST
 
 

@@ -395,7 +395,7 @@ def test_frames_that_the_decoder_knows_to_be_damaged_are_refused(tmp_path):
         if not noticed_by_the_decoder(path):
             continue
         told += 1
-        with pytest.raises(InvalidInput, match="is damaged|cannot be read as video"):
+        with pytest.raises(InvalidInput, match=r"is damaged|cannot be read as video"):
             list(open_source(path))
     assert told, "no damage was noticed: this test tells nothing"
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidode.blocks.warp import compose, warp
+from vidode.blocks.warp import compose, shift, warp
 
 
 @settings(max_examples=20, deadline=None)
@@ -58,3 +58,14 @@ def test_a_mask_of_one_is_the_warp_and_of_zero_the_synthesis():
     assert torch.equal(compose(warped, difference, torch.zeros(2, 1, 4, 4)), difference)
     middle = compose(warped, difference, torch.full((2, 1, 4, 4), 0.25))
     torch.testing.assert_close(middle, 0.25 * warped + 0.75 * difference)
+
+
+def test_a_shift_reads_each_map_at_its_offset_and_zero_outside():
+    maps = torch.rand(2, 3, 5, 6)
+    offsets = torch.tensor([[[0.0, 0.0], [2.0, -1.0], [-0.5, 0.0]]]).expand(2, -1, -1)
+    moved = shift(maps, offsets)
+    torch.testing.assert_close(moved[:, 0], maps[:, 0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(moved[:, 1, 1:, :4], maps[:, 1, :-1, 2:], atol=1e-5, rtol=0)
+    assert not moved[:, 1, 0].any()
+    assert moved[:, 1, :, 4:].abs().max() < 1e-5
+    torch.testing.assert_close(moved[:, 2, :, 1:], (maps[:, 2, :, 1:] + maps[:, 2, :, :-1]) / 2, atol=1e-5, rtol=0)

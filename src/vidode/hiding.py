@@ -6,10 +6,12 @@ random-40                 60 % at random, first and last among them     the othe
 beyond-5                  all up to each of four cuts, at quarters      the next five
 regular-interpolation     0, 2, 4, 6, 8 of the first ten                1, 3, 5, 7
 regular-extrapolation     0 ... 4 of the first ten                      5 ... 9
+long-extrapolation        0 ... 9 of the first twenty                   10 ... 19
 irregular-interpolation   first, last and 8 others of the first twenty  the other ten
 irregular-extrapolation   first and 4 others of the first ten           5 of the ten after, the last among them
 
-Regular and irregular windows are those of Vid-ODE (AAAI 2021), which measures one window from the start of each clip.
+The last five are the windows of Vid-ODE (AAAI 2021), which measures one from the start of each clip; the long ones are
+those of its bouncing balls.
 """
 
 from __future__ import annotations
@@ -89,9 +91,7 @@ def _beyond_5(length: int, generator: Generator) -> list[Question]:
     ]
 
 
-def _window(kind: str, task: Task) -> Scheme:
-    config = SamplingConfig(scheme="irregular" if kind == "irregular" else "regular", interpolation=0.5)
-
+def _window(config: SamplingConfig, task: Task) -> Scheme:
     def ask(length: int, generator: Generator) -> list[Question]:
         if length < config.length(task):
             return []
@@ -101,12 +101,16 @@ def _window(kind: str, task: Task) -> Scheme:
     return Scheme(task, ask)
 
 
+REGULAR = SamplingConfig(scheme="regular")
+LONG = SamplingConfig(scheme="regular", frames_in=10, frames_out=10)
+IRREGULAR = SamplingConfig(scheme="irregular")
 SCHEMES: dict[str, Scheme] = {
     "every-second": Scheme("interpolation", _every_second),
     "random-40": Scheme("interpolation", _random_40),
     "beyond-5": Scheme("extrapolation", _beyond_5),
-    "regular-interpolation": _window("regular", "interpolation"),
-    "regular-extrapolation": _window("regular", "extrapolation"),
-    "irregular-interpolation": _window("irregular", "interpolation"),
-    "irregular-extrapolation": _window("irregular", "extrapolation"),
+    "regular-interpolation": _window(REGULAR, "interpolation"),
+    "regular-extrapolation": _window(REGULAR, "extrapolation"),
+    "long-extrapolation": _window(LONG, "extrapolation"),
+    "irregular-interpolation": _window(IRREGULAR, "interpolation"),
+    "irregular-extrapolation": _window(IRREGULAR, "extrapolation"),
 }

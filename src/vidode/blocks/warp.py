@@ -26,6 +26,20 @@ def warp(frames: Tensor, flow: Tensor) -> Tensor:
     return moved.to(frames.dtype)
 
 
+def shift(maps: Tensor, offsets: Tensor) -> Tensor:
+    """Each map read one offset to the right and below, bilinear, zero outside.
+
+    maps: (N, S, H, W) float32. offsets: (N, S, 2) in pixels, x then y. Returns (N, S, H, W).
+    """
+    height, width = maps.shape[-2:]
+    offsets = offsets.flatten(0, 1)[:, :, None, None]
+    x = _normalised(torch.arange(width, device=maps.device) + offsets[:, 0], width).expand(-1, height, -1)
+    y = _normalised(torch.arange(height, device=maps.device)[:, None] + offsets[:, 1], height).expand(-1, -1, width)
+    grid = torch.stack([x, y], dim=-1)
+    moved = F.grid_sample(maps.flatten(0, 1)[:, None], grid, padding_mode="zeros", align_corners=True)
+    return moved.view_as(maps)
+
+
 def compose(warped: Tensor, difference: Tensor, mask: Tensor) -> Tensor:
     """Psi (Eq. 2): M * W + (1 - M) * D, with warped W and difference D (..., C, H, W), mask M (..., 1, H, W)."""
     return mask * warped + (1 - mask) * difference

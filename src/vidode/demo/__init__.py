@@ -17,12 +17,13 @@ from torch import Tensor
 from vidode.checkpoints import load, shipped
 from vidode.clip import InvalidInput
 from vidode.demo.film import REQUEST, Film, shoot
-from vidode.demo.pictures import plot_errors, write_side_by_side
+from vidode.demo.plots import plot_errors
 from vidode.generation import stream
 from vidode.generation.bar import Bar
 from vidode.generation.files import DEFAULT_MODEL, on_device
 from vidode.metrics import FrameScores, Scores, score_frames, summarise
 from vidode.models import VideoModel
+from vidode.pictures import write_side_by_side
 from vidode.sources import Frame, Source, open_sink, open_source
 from vidode.sources.drafts import Draft
 

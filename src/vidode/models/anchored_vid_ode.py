@@ -16,10 +16,11 @@ the one before it (a < 0), and only A's side has a latent. Before the first it i
 both sides share their weights, and the side after the query runs in negated time. M starts from the odds a : 1 - a,
 so that at an observed time the frame is the observed one.
 
-G works at an eighth, a quarter and a half of the frame size; at each it sees the features brought to the query by
-the motion so far, and their local correlation. Estimating flow at the query from coarse to fine follows
-intermediate-flow networks (Huang et al., RIFE, ECCV 2022), correlation PWC-Net (Sun et al., CVPR 2018), the
-time-weighted blend Super SloMo (Jiang et al., CVPR 2018).
+G works at an eighth, twice at a quarter, and at a half of the frame size; at each it sees the features brought to the
+query by the motion so far and, but for the last, their local correlation, brought there too. Estimating flow at the
+query from coarse to fine follows intermediate-flow networks (Huang et al., RIFE, ECCV 2022), correlation PWC-Net (Sun
+et al., CVPR 2018) and, at the query's place, BMBC (Park et al., ECCV 2020), the time-weighted blend Super SloMo (Jiang
+et al., CVPR 2018).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from torch import Tensor, nn
 from vidode.blocks.correlation import correlation
 from vidode.blocks.frames import pad_to_multiple
 from vidode.blocks.recurrent import OdeConvGRU
-from vidode.blocks.warp import warp
+from vidode.blocks.warp import shift, warp
 from vidode.clip import Batch, InvalidInput
 from vidode.losses import charbonnier
 from vidode.models import Example, Objective, OptimiserConfig, Prediction, VideoModel
@@ -231,7 +232,7 @@ class Refiner(nn.Module):
 
 
 class Matcher(nn.Module):
-    """Which cell of B looks like each cell of A, and the motion that this alone would be.
+    """How alike A and B are where each motion would take a cell of the query, and the motion that this alone would be.
 
     The motion is the mean shift under a softmax of the correlation (Xu et al., GMFlow, CVPR 2022, here within reach).
     It gives the features a gradient from the first step; without it, 500 steps left the motion at zero.
@@ -244,18 +245,20 @@ class Matcher(nn.Module):
         self.nearness = nn.Parameter(torch.tensor(NEARNESS))
         self.reach = reach
 
-    def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        """Maps (Q, F, h, w) to their correlation (Q, (2 reach + 1)^2, h, w) and a motion (Q, MOTION, h, w) in cells."""
+    def forward(self, a: Tensor, b: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps (Q, F, h, w) and the query's position (Q, 1, 1, 1) to correlation and motion, both at the query.
+
+        They are (Q, (2 reach + 1)^2, h, w), and (Q, MOTION, h, w) in cells.
+        """
         pair = torch.stack([self.project(a), self.project(b)]).float()
         pair = pair - pair.mean(dim=(0, 3, 4), keepdim=True)  # what all cells share matches everywhere
-        match = correlation(pair[0], pair[1], self.reach)
         steps = torch.arange(-self.reach, self.reach + 1, device=a.device, dtype=torch.float32)
-        away = (steps[:, None] ** 2 + steps**2).flatten()[:, None, None]
+        shifts = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1).flatten(0, 1)  # rows of x, y
+        match = shift(correlation(pair[0], pair[1], self.reach), -position[:, 0] * shifts)
+        away = shifts.square().sum(dim=1)[:, None, None]
         share = torch.softmax(self.sharpness * match - self.nearness * away, dim=1)
-        share = share.view(len(a), len(steps), len(steps), *a.shape[-2:])
-        across = torch.einsum("qyxhw,x->qhw", share, steps)
-        down = torch.einsum("qyxhw,y->qhw", share, steps)
-        return match, torch.stack([across, down] * 2, dim=1)
+        moved = torch.einsum("qshw,sd->qdhw", share, shifts)
+        return match, torch.cat([moved, moved], dim=1)
 
 
 @dataclass(frozen=True)
@@ -280,33 +283,35 @@ class MotionDecoder(nn.Module):
         width, channels = config.width, config.channels
         matched = 8 * width + (2 * config.reach + 1) ** 2 + MOTION + HINTS
         carried = MOTION + 2 * width
-        self.match_coarse = Matcher(4 * width, config.reach)
-        self.match_middle = Matcher(4 * width, config.reach)
+        self.matchers = nn.ModuleList(Matcher(4 * width, config.reach) for _ in range(3))
         self.coarse = Refiner(matched + 2 * config.latent, 4 * width, carried)
         self.middle = Refiner(matched + carried, 4 * width, carried)
+        self.again = Refiner(matched + carried, 4 * width, carried)
         self.fine = Refiner(4 * width + 8 * channels + HINTS + carried, 3 * width, MOTION + 4 + 4 * channels)
 
     def forward(self, frames: Tensor, features: list[Tensor], latents: list[Tensor], anchors: Anchors) -> Draft:
         """Frames (B, T, C, h, w), their features, and the latents of both sides at each query."""
-        half, quarter = (anchors.pick(level) for level in features[:2])
+        half, quarter, eighth = (anchors.pick(level) for level in features)
         pictures = anchors.pick(frames)
         hints = torch.cat([anchors.position.clamp(-2, 1), anchors.between.float()], dim=1)
         coarser = []
 
-        # Each refinement answers in its own cells, 4, 4 and 2 pixels wide, and sees the motion so far in them.
-        match, moved = self.match_coarse(*quarter)
-        x = self.coarse([*quarter, match, moved, *(_double(latent) for latent in latents)], hints)
-        motion, state = 4 * (moved + x[:, :MOTION].float()), x[:, MOTION:]
-        if self.training:
-            coarser.append(_blend(pictures, motion, anchors, 4))
+        # Each refinement answers in its own cells, and sees the motion so far in them.
+        match, moved = self.matchers[0](*eighth, anchors.position)
+        x = self.coarse([*at_query(eighth, 8 * moved, anchors, 8), match, moved, *latents], hints)
+        motion, state = _double(8 * (moved + x[:, :MOTION].float())), _double(x[:, MOTION:])
 
-        near = at_query(quarter, motion, anchors, 4)
-        match, moved = self.match_middle(*near)
-        x = self.middle([*near, match, moved, motion / 4, state], hints)
-        motion, state = _double(motion + 4 * (moved + x[:, :MOTION].float())), _double(x[:, MOTION:])
+        for matcher, refiner in zip(self.matchers[1:], (self.middle, self.again), strict=True):
+            if self.training:
+                coarser.append(_blend(pictures, motion, anchors, 4))
+            near = at_query(quarter, motion, anchors, 4)
+            match, moved = matcher(*near, anchors.position)
+            x = refiner([*near, match, moved, motion / 4, state], hints)
+            motion, state = motion + 4 * (moved + x[:, :MOTION].float()), x[:, MOTION:]
+
+        motion, state = _double(motion), _double(state)
         if self.training:
             coarser.append(_blend(pictures, motion, anchors, 2))
-
         there = [F.pixel_unshuffle(y, 2) for y in at_query(pictures, _double(motion), anchors, 1)]
         x = self.fine([*at_query(half, motion, anchors, 2), *there, motion / 2, state], hints)
         motion = _double(motion + 2 * x[:, :MOTION].float())
@@ -390,16 +395,23 @@ def compose(frames: Tensor, draft: Draft, anchors: Anchors) -> Prediction:
 class AnchoredObjective(Objective):
     """Charbonnier's robust distance of the frame and, at lower weight, of the drafts that the coarser scales make.
 
+    To it is added the square of the error: where either anchor may be right, the robust distance is content with
+    either, and the square asks for their mean.
+
     Where the true flow is known, its distance in pixels is added. A frame tells little of a flow that is far
     off: in fine texture it looks no better for being nearly right.
     """
 
+    SQUARE_WEIGHT = 4.0
     DRAFT_WEIGHT = 0.2
-    FLOW_WEIGHT = 0.05
+    FLOW_WEIGHT = 0.01
 
     def model_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
-        """The terms `reconstruction` and, while training, `drafts` and, where it is known, `flow`."""
-        terms = {"reconstruction": charbonnier(prediction.frames, example.target)}
+        """The terms `reconstruction`, `square` and, while training, `drafts` and, where it is known, `flow`."""
+        terms = {
+            "reconstruction": charbonnier(prediction.frames, example.target),
+            "square": self.SQUARE_WEIGHT * F.mse_loss(prediction.frames, example.target),
+        }
         if prediction.drafts:
             target = example.target.flatten(0, 1)
             apart = [
