@@ -5,9 +5,8 @@ import torch
 from PIL import Image
 
 import vidode
-from vidode import demo
+from vidode import demo, pictures
 from vidode.clip import InvalidInput
-from vidode import pictures
 from vidode.demo import film
 from vidode.demo.film import REQUEST
 

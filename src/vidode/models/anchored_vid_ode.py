@@ -7,14 +7,15 @@ A and B, and all queries decode in one batch:
     g_i            = E(x_i)                        features of each observed frame at three scales
     h_A, h_B       = ODE-ConvGRU over the frames on A's side and on B's side, each ending at its anchor
     h_A(t), h_B(t) = ODESolve(f, h, anchor -> t)   context of more than two frames, brought to the query
-    v_A, v_B, M, D = G(g_A, g_B, h_A(t), h_B(t))   motion over the gap A -> B, mask, difference; coarse to fine
-    F_A, F_B       = -a v_A, (1 - a) v_B           flows from the query to A and to B, a = (t - t_A) / (t_B - t_A)
+    v_A, v_B, M, D = G(g_A, g_B, h_A(t), h_B(t))   motion over r gaps A -> B, mask, difference; coarse to fine
+    F_A, F_B       = -a v_A / r, (1 - a) v_B / r   flows from the query to A and to B, a = (t - t_A) / (t_B - t_A)
     x(t)           = (1 - M) W(x_A, F_A) + M W(x_B, F_B) + gate(a) D
 
 Between two observations A is the one before and B the one after (0 <= a <= 1). Beyond the last, A is the last and B
-the one before it (a < 0), and only A's side has a latent. Before the first it is the same in the mirror of time:
-both sides share their weights, and the side after the query runs in negated time. M starts from the odds a : 1 - a,
-so that at an observed time the frame is the observed one.
+the one before it (a < 0), and only A's side has a latent. Motion is told over r = max(1, |a|) gaps: what G sees amiss
+at the query is then what it has to add, however far the query is. Before the first it is the same in the mirror of
+time: both sides share their weights, and the side after the query runs in negated time. M starts from the odds
+a : 1 - a, so that at an observed time the frame is the observed one.
 
 G works at an eighth, twice at a quarter, and at a half of the frame size; at each it sees the features brought to the
 query by the motion so far and, but for the last, their local correlation, brought there too. Estimating flow at the
@@ -46,7 +47,7 @@ from vidode.windows import Windows, windows
 COARSEST = 8
 """Frames are padded to a multiple of the coarsest scale."""
 MOTION = 4
-"""Channels of a motion: x and y of v_A, x and y of v_B, always in pixels of the frames that are worked on."""
+"""Channels of a motion: x and y of v_A, x and y of v_B, in pixels of the frames that are worked on."""
 HINTS = 2
 """Channels that tell where the query lies: its position a, and whether it is between the anchors."""
 MATCHED = 24
@@ -162,6 +163,11 @@ class Anchors:
     side_b: Tensor
     sign_a: Tensor
 
+    @property
+    def reach(self) -> Tensor:
+        """(Q, 1, 1, 1) r, the gaps over which motion is told."""
+        return self.position.abs().clamp(min=1)
+
     def pick(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """A's and B's values (Q, ...) out of those of every frame (B, T, ...)."""
         return values[self.clip, self.a], values[self.clip, self.b]
@@ -245,8 +251,8 @@ class Matcher(nn.Module):
         self.nearness = nn.Parameter(torch.tensor(NEARNESS))
         self.reach = reach
 
-    def forward(self, a: Tensor, b: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
-        """Maps (Q, F, h, w) and the query's position (Q, 1, 1, 1) to correlation and motion, both at the query.
+    def forward(self, a: Tensor, b: Tensor, anchors: Anchors) -> tuple[Tensor, Tensor]:
+        """Maps (Q, F, h, w) to correlation and motion at the query.
 
         They are (Q, (2 reach + 1)^2, h, w), and (Q, MOTION, h, w) in cells.
         """
@@ -254,10 +260,10 @@ class Matcher(nn.Module):
         pair = pair - pair.mean(dim=(0, 3, 4), keepdim=True)  # what all cells share matches everywhere
         steps = torch.arange(-self.reach, self.reach + 1, device=a.device, dtype=torch.float32)
         shifts = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1).flatten(0, 1)  # rows of x, y
-        match = shift(correlation(pair[0], pair[1], self.reach), -position[:, 0] * shifts)
+        match = shift(correlation(pair[0], pair[1], self.reach), -anchors.position[:, 0] * shifts)
         away = shifts.square().sum(dim=1)[:, None, None]
         share = torch.softmax(self.sharpness * match - self.nearness * away, dim=1)
-        moved = torch.einsum("qshw,sd->qdhw", share, shifts)
+        moved = anchors.reach * torch.einsum("qshw,sd->qdhw", share, shifts)
         return match, torch.cat([moved, moved], dim=1)
 
 
@@ -297,7 +303,7 @@ class MotionDecoder(nn.Module):
         coarser = []
 
         # Each refinement answers in its own cells, and sees the motion so far in them.
-        match, moved = self.matchers[0](*eighth, anchors.position)
+        match, moved = self.matchers[0](*eighth, anchors)
         x = self.coarse([*at_query(eighth, 8 * moved, anchors, 8), match, moved, *latents], hints)
         motion, state = _double(8 * (moved + x[:, :MOTION].float())), _double(x[:, MOTION:])
 
@@ -305,7 +311,7 @@ class MotionDecoder(nn.Module):
             if self.training:
                 coarser.append(_blend(pictures, motion, anchors, 4))
             near = at_query(quarter, motion, anchors, 4)
-            match, moved = matcher(*near, anchors.position)
+            match, moved = matcher(*near, anchors)
             x = refiner([*near, match, moved, motion / 4, state], hints)
             motion, state = motion + 4 * (moved + x[:, :MOTION].float()), x[:, MOTION:]
 
@@ -322,7 +328,7 @@ class MotionDecoder(nn.Module):
 
 def flows(motion: Tensor, anchors: Anchors) -> tuple[Tensor, Tensor]:
     """F_A and F_B, each (Q, 2, h, w), of a motion (Q, 4, h, w)."""
-    to_a, to_b = motion.float().chunk(2, dim=1)
+    to_a, to_b = (motion.float() / anchors.reach).chunk(2, dim=1)
     return -anchors.position * to_a, (1 - anchors.position) * to_b
 
 

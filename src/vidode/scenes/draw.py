@@ -27,14 +27,16 @@ TEXELS_PER_PIXEL = (
 class SceneStyle:
     """What a scene may be; the shares are probabilities.
 
-    max_speed: the fastest that anything moves in the middle of the clip, pixels per frame; speeds spread evenly in
-    octaves below it. static: nothing moves at all. still_camera: of the others. figures: a person of hinged limbs.
-    chains: hinged bars. objects: the most free objects. grey, low_contrast: of the pictures (a low-contrast one is grey
-    half the time). flicker: the light changes slowly. lens: the picture is enlarged by 1 to this, about a point
-    anywhere in it, evenly in octaves; what is seen is then larger and smoother, and moves at the same speeds.
+    max_speed: the fastest that anything moves in the middle of the clip, pixels per frame. slowest: the top speed of a
+    scene is spread evenly in octaves down to this share of it. static: nothing moves at all. still_camera: of the
+    others. figures: a person of hinged limbs. chains: hinged bars. objects: the most free objects. grey, low_contrast:
+    of the pictures (a low-contrast one is grey half the time). flicker: the light changes slowly. lens: the picture is
+    enlarged by 1 to this, about a point anywhere in it, evenly in octaves; what is seen is then larger and smoother,
+    and moves at the same speeds.
     """
 
     max_speed: float = 10.0
+    slowest: float = 0.05
     static: float = 0.04
     still_camera: float = 0.45
     figures: float = 0.35
@@ -49,10 +51,10 @@ class SceneStyle:
         for name in ("static", "still_camera", "figures", "chains", "grey", "low_contrast", "flicker"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InvalidInput(f"{name} is {getattr(self, name)}; expected a share from 0 to 1")
-        if self.max_speed <= 0 or self.objects < 0 or self.lens < 1:
+        if self.max_speed <= 0 or not 0 < self.slowest <= 1 or self.objects < 0 or self.lens < 1:
             raise InvalidInput(
-                f"max_speed is {self.max_speed}, objects {self.objects} and lens {self.lens};"
-                " expected a positive speed, a count, and an enlargement of at least 1"
+                f"max_speed is {self.max_speed}, slowest {self.slowest}, objects {self.objects} and lens {self.lens};"
+                " expected a positive speed, a share of it, a count, and an enlargement of at least 1"
             )
 
 
@@ -116,7 +118,7 @@ def draw_scene(
     moves = rng.random() >= style.static
     lens, eye = _lens(rng, style.lens)
     fastest = style.max_speed * 2 / detail / lens
-    pace = Pace(fastest * float(np.exp(rng.uniform(math.log(0.05), 0))), span)
+    pace = Pace(fastest * float(np.exp(rng.uniform(math.log(style.slowest), 0))), span)
     side = int(TEXELS_PER_PIXEL * detail)
     layers = _cast(rng, generator, style, pace, side, detail) if moves or rng.random() < 0.7 else []
     still_camera = not moves or (bool(layers) and rng.random() < style.still_camera)
