@@ -77,6 +77,14 @@ def test_a_row_is_the_metrics_of_the_answers(protocol):
     assert row.scores.ssim == pytest.approx(expected.ssim, rel=1e-6)
 
 
+def test_every_so_many_clips_are_measured_and_keep_their_own_draw():
+    model, data = build("blend"), drift(24, 31, 25, 26, 27)
+    whole, part = measure(model, data, "random-40", seed=5), measure(model, data, "random-40", seed=5, stride=2)
+    assert part.clip.unique().tolist() == [0, 2, 4]
+    assert torch.equal(part.scores.mse, whole.scores.mse[whole.clip % 2 == 0])
+    assert measure(model, data, "random-40", seed=5, stride=2, clips=2).clip.unique().tolist() == [0, 2]
+
+
 class Spy(Blend):
     """A blend that notes what it is given."""
 

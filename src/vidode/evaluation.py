@@ -106,18 +106,19 @@ def measure(
     lpips: Lpips | None = None,
     seed: int = 0,
     clips: int | None = None,
+    stride: int = 1,
     pixels_per_call: int = PIXELS_PER_CALL,
 ) -> Measurement:
     """Hide frames of every clip, ask the model for them, and score the answers.
 
     model: put in evaluation mode; it works on the device of its parameters, and its answers are scored there.
-    clips: measure the first so many only.
+    clips, stride: measure the first so many of every `stride`-th clip only.
     Raises `InvalidInput` for an unknown scheme, for one that the model cannot do, and where every clip is too short.
     """
     require_task(model.eval(), scheme(scheme_name).task, model_name(model))
     parts, checksum, skipped = [], DataChecksum(), 0
-    count = len(data) if clips is None else min(clips, len(data))
-    for index in range(count):
+    indices = range(0, len(data), stride)[:clips]
+    for index in indices:
         clip = data.clip(index).normalised()
         checksum.update(clip)
         asked = questions(scheme_name, len(clip), seed, index)
@@ -126,7 +127,7 @@ def measure(
             scores = _score(model, clip, question, lpips, pixels_per_call)
             parts.append((scores, torch.full((len(scores),), index), question.distance))
     if not parts:
-        raise InvalidInput(f"none of {count} clips is long enough for {scheme_name}; choose longer clips")
+        raise InvalidInput(f"none of {len(indices)} clips is long enough for {scheme_name}; choose longer clips")
     return Measurement(
         model=model_name(model),
         data=data_name(data),

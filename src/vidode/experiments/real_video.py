@@ -79,7 +79,7 @@ class Settings:
     """What is measured and where it goes.
 
     data: the folder of data sets. cache: a folder in which decoded frames are kept; in memory without one.
-    clips: the first so many of each data set; None measures all.
+    clips, stride: the first so many of every `stride`-th clip of each data set; None and 1 measure all.
     """
 
     data: Path
@@ -89,6 +89,7 @@ class Settings:
     schemes: tuple[str, ...] = tuple(SCHEMES)
     seed: int = 0
     clips: int | None = None
+    stride: int = 1
     device: str = "cpu"
     cache: Path | None = None
 
@@ -99,7 +100,8 @@ class Settings:
         words += ["--split", self.split, "--seed", str(self.seed)]
         words += [word for name in self.models for word in ("--models", name)]
         words += [word for name in self.schemes for word in ("--schemes", name)]
-        return command_line(words + (["--clips", str(self.clips)] if self.clips else []))
+        words += ["--clips", str(self.clips)] if self.clips else []
+        return command_line(words + (["--stride", str(self.stride)] if self.stride > 1 else []))
 
 
 def run(settings: Settings, lpips: Lpips | None) -> None:
@@ -192,12 +194,15 @@ def _measure_row(
         "data": describe_data(data),
         "seed": settings.seed,
         "clips": settings.clips,
+        "stride": settings.stride,
         "lpips": lpips is not None,
     }
     if path.is_file() and json.loads(path.read_text())["key"] == json.loads(json.dumps(key)):
         return
     log.info("%s: %s on %s", scheme, name, source.label)
-    measured = measure(model, data, scheme, lpips=lpips, seed=settings.seed, clips=settings.clips)
+    measured = measure(
+        model, data, scheme, lpips=lpips, seed=settings.seed, clips=settings.clips, stride=settings.stride
+    )
     measured = replace(measured, model=Path(name).name, data=source.label)
     write_json(path, {**report(measured, model, data, settings.command), "key": key})
 
