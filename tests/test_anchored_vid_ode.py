@@ -104,8 +104,8 @@ def test_a_matcher_finds_a_shift():
     with torch.no_grad():
         matcher.sharpness.fill_(60.0)
     a = torch.randn(1, 8, 12, 12)
-    _, motion = matcher(a, torch.roll(a, (1, -2), dims=(-2, -1)), at_position(0.0))
-    inside = motion[..., 3:-3, 3:-3].mean(dim=(0, 2, 3))
+    _, scores = matcher(a, torch.roll(a, (1, -2), dims=(-2, -1)), at_position(0.0))
+    inside = matcher.mean_shift(scores, at_position(0.0))[..., 3:-3, 3:-3].mean(dim=(0, 2, 3))
     assert torch.allclose(inside, torch.tensor([-2.0, 1.0, -2.0, 1.0]), atol=0.1)
 
 

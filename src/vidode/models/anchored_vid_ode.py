@@ -55,6 +55,8 @@ MATCHED = 24
 SHARPNESS = 20.0
 NEARNESS = 1.0
 """Of the softmax over shifts before training: what a match of 1 counts, and what a shift of one cell costs."""
+PAINT = 0.1
+"""Of the difference: a step of learning then changes a frame by less than it is wrong by."""
 SLOPE = 0.1
 """Of the leaky rectifiers."""
 SMALL = 1e-6
@@ -219,29 +221,12 @@ class Pyramid(nn.Module):
         return [y.unflatten(0, frames.shape[:2]) for y in (half, quarter, self.to_eighth(quarter))]
 
 
-class Refiner(nn.Module):
-    """One scale of G: what is known at the query, to an update and a state for the next scale."""
-
-    def __init__(self, inputs: int, width: int, outputs: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(_conv(inputs, width), _conv(width, width), _conv(width, width))
-        self.head = nn.Conv2d(width, outputs, 3, padding=1)
-        with torch.no_grad():  # the first frames are then the plain blend, which is a good place to start from
-            self.head.weight.mul_(0.1)
-            nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
-
-    def forward(self, known: list[Tensor], hints: Tensor) -> Tensor:
-        """Known maps (Q, *, h, w) and hints (Q, HINTS, 1, 1) to (Q, outputs, h, w)."""
-        size = known[0].shape[-2:]
-        x = torch.cat([*known, hints.expand(-1, -1, *size)], dim=1)
-        return self.head(self.body(x.contiguous(memory_format=torch.channels_last)))  # type: ignore[no-any-return]
-
-
 class Matcher(nn.Module):
-    """How alike A and B are where each motion would take a cell of the query, and the motion that this alone would be.
+    """How alike A and B are where each shift would take a cell of the query.
 
-    The motion is the mean shift under a softmax of the correlation (Xu et al., GMFlow, CVPR 2022, here within reach).
-    It gives the features a gradient from the first step; without it, 500 steps left the motion at zero.
+    The motion is the mean shift under a softmax of scores (Xu et al., GMFlow, CVPR 2022, here within reach): those of
+    the likeness alone at first, then with what the context adds to them. That gives the features a gradient from the
+    first step; without it, 500 steps left the motion at zero.
     """
 
     def __init__(self, features: int, reach: int) -> None:
@@ -252,19 +237,76 @@ class Matcher(nn.Module):
         self.reach = reach
 
     def forward(self, a: Tensor, b: Tensor, anchors: Anchors) -> tuple[Tensor, Tensor]:
-        """Maps (Q, F, h, w) to correlation and motion at the query.
-
-        They are (Q, (2 reach + 1)^2, h, w), and (Q, MOTION, h, w) in cells.
-        """
+        """Maps (Q, F, h, w) to the likeness and the scores at the query, both (Q, (2 reach + 1)^2, h, w)."""
         pair = torch.stack([self.project(a), self.project(b)]).float()
         pair = pair - pair.mean(dim=(0, 3, 4), keepdim=True)  # what all cells share matches everywhere
-        steps = torch.arange(-self.reach, self.reach + 1, device=a.device, dtype=torch.float32)
-        shifts = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1).flatten(0, 1)  # rows of x, y
+        shifts = self.shifts(a.device)
         match = shift(correlation(pair[0], pair[1], self.reach), -anchors.position[:, 0] * shifts)
         away = shifts.square().sum(dim=1)[:, None, None]
-        share = torch.softmax(self.sharpness * match - self.nearness * away, dim=1)
-        moved = anchors.reach * torch.einsum("qshw,sd->qdhw", share, shifts)
-        return match, torch.cat([moved, moved], dim=1)
+        return match, self.sharpness * match - self.nearness * away
+
+    def mean_shift(self, scores: Tensor, anchors: Anchors) -> Tensor:
+        """The motion (Q, MOTION, h, w) in cells, of scores (Q, (2 reach + 1)^2, h, w)."""
+        share = torch.softmax(scores, dim=1)
+        moved = anchors.reach * torch.einsum("qshw,sd->qdhw", share, self.shifts(scores.device))
+        return torch.cat([moved, moved], dim=1)
+
+    def shifts(self, device: torch.device) -> Tensor:
+        """((2 reach + 1)^2, 2) x and y in cells, row by row."""
+        steps = torch.arange(-self.reach, self.reach + 1, device=device, dtype=torch.float32)
+        return torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1).flatten(0, 1)
+
+
+class Stage(nn.Module):
+    """One scale of G: it matches what the motion so far has brought together, and weighs the shifts by their context.
+
+    What the context tells is added to the scores and not to the motion: as a motion it is noise until it is learned,
+    and the shortest way to less noise is a network that says nothing. That is what 2,000 steps made of one.
+    """
+
+    def __init__(self, features: int, known: int, width: int, reach: int, state: int) -> None:
+        super().__init__()
+        self.matcher = Matcher(features, reach)
+        self.shifts = (2 * reach + 1) ** 2
+        inputs = 2 * features + self.shifts + known + HINTS
+        self.body = nn.Sequential(_conv(inputs, width), _conv(width, width), _conv(width, width))
+        self.head = nn.Conv2d(width, self.shifts + state, 3, padding=1)
+        with torch.no_grad():  # the first frames are then those of the likeness alone
+            self.head.weight.mul_(0.1)
+            nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+
+    def forward(
+        self, pair: tuple[Tensor, Tensor], known: list[Tensor], hints: Tensor, anchors: Anchors
+    ) -> tuple[Tensor, Tensor]:
+        """Maps of A and B (Q, F, h, w), what else is known there, and hints (Q, HINTS, 1, 1).
+
+        Returns the motion (Q, MOTION, h, w) to be added, in cells, and a state for the next scale, within -1 and 1.
+        """
+        match, scores = self.matcher(*pair, anchors)
+        x = torch.cat([*pair, match, *known, hints.expand(-1, -1, *match.shape[-2:])], dim=1)
+        x = self.head(self.body(x.contiguous(memory_format=torch.channels_last)))
+        moved = self.matcher.mean_shift(scores + x[:, : self.shifts].float(), anchors)
+        return moved, torch.tanh(x[:, self.shifts :])  # unbounded, it grew from stage to stage until it burst
+
+
+class Painter(nn.Module):
+    """Which anchor to believe where, and what neither shows: mask and difference from both as brought to the query."""
+
+    def __init__(self, inputs: int, width: int, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(_conv(inputs + HINTS, width), _conv(width, width))
+        self.head = nn.Conv2d(width, 4 + 4 * channels, 3, padding=1)
+        with torch.no_grad():
+            self.head.weight.mul_(0.1)
+            nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+
+    def forward(self, pair: tuple[Tensor, Tensor], state: Tensor, hints: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures (Q, C, h, w) and a state (Q, *, h / 2, w / 2) to a logit (Q, 1, h, w) and a picture (Q, C, h, w)."""
+        x = torch.cat([*(F.pixel_unshuffle(y, 2) for y in pair), state], dim=1)
+        x = torch.cat([x, hints.expand(-1, -1, *x.shape[-2:])], dim=1)
+        x = self.head(self.body(x.contiguous(memory_format=torch.channels_last)))
+        mask, difference = torch.split(F.pixel_shuffle(x.float(), 2), [1, pair[0].shape[1]], dim=1)
+        return mask, PAINT * difference
 
 
 @dataclass(frozen=True)
@@ -286,14 +328,13 @@ class MotionDecoder(nn.Module):
 
     def __init__(self, config: AnchoredVidOdeConfig) -> None:
         super().__init__()
-        width, channels = config.width, config.channels
-        matched = 8 * width + (2 * config.reach + 1) ** 2 + MOTION + HINTS
-        carried = MOTION + 2 * width
-        self.matchers = nn.ModuleList(Matcher(4 * width, config.reach) for _ in range(3))
-        self.coarse = Refiner(matched + 2 * config.latent, 4 * width, carried)
-        self.middle = Refiner(matched + carried, 4 * width, carried)
-        self.again = Refiner(matched + carried, 4 * width, carried)
-        self.fine = Refiner(4 * width + 8 * channels + HINTS + carried, 3 * width, MOTION + 4 + 4 * channels)
+        width, channels, reach = config.width, config.channels, config.reach
+        state = 2 * width
+        self.coarse = Stage(4 * width, 2 * config.latent, 4 * width, reach, state)
+        self.middle = Stage(4 * width, MOTION + state, 4 * width, reach, state)
+        self.again = Stage(4 * width, MOTION + state, 4 * width, reach, state)
+        self.fine = Stage(2 * width, 8 * channels + MOTION + state, 3 * width, reach // 2, state)
+        self.painter = Painter(8 * channels + state, 2 * width, channels)
 
     def forward(self, frames: Tensor, features: list[Tensor], latents: list[Tensor], anchors: Anchors) -> Draft:
         """Frames (B, T, C, h, w), their features, and the latents of both sides at each query."""
@@ -302,27 +343,22 @@ class MotionDecoder(nn.Module):
         hints = torch.cat([anchors.position.clamp(-2, 1), anchors.between.float()], dim=1)
         coarser = []
 
-        # Each refinement answers in its own cells, and sees the motion so far in them.
-        match, moved = self.matchers[0](*eighth, anchors)
-        x = self.coarse([*at_query(eighth, 8 * moved, anchors, 8), match, moved, *latents], hints)
-        motion, state = _double(8 * (moved + x[:, :MOTION].float())), _double(x[:, MOTION:])
-
-        for matcher, refiner in zip(self.matchers[1:], (self.middle, self.again), strict=True):
+        # Each stage answers in its own cells, and sees the motion so far in them.
+        moved, state = self.coarse(eighth, latents, hints, anchors)
+        motion, state = _double(8 * moved), _double(state)
+        for stage in (self.middle, self.again):
             if self.training:
                 coarser.append(_blend(pictures, motion, anchors, 4))
-            near = at_query(quarter, motion, anchors, 4)
-            match, moved = matcher(*near, anchors)
-            x = refiner([*near, match, moved, motion / 4, state], hints)
-            motion, state = motion + 4 * (moved + x[:, :MOTION].float()), x[:, MOTION:]
+            moved, state = stage(at_query(quarter, motion, anchors, 4), [motion / 4, state], hints, anchors)
+            motion = motion + 4 * moved
 
         motion, state = _double(motion), _double(state)
         if self.training:
             coarser.append(_blend(pictures, motion, anchors, 2))
         there = [F.pixel_unshuffle(y, 2) for y in at_query(pictures, _double(motion), anchors, 1)]
-        x = self.fine([*at_query(half, motion, anchors, 2), *there, motion / 2, state], hints)
-        motion = _double(motion + 2 * x[:, :MOTION].float())
-        channels = frames.shape[2]
-        mask, difference = torch.split(F.pixel_shuffle(x[:, MOTION:].float(), 2), [1, channels], dim=1)
+        moved, state = self.fine(at_query(half, motion, anchors, 2), [*there, motion / 2, state], hints, anchors)
+        motion = _double(motion + 2 * moved)
+        mask, difference = self.painter(at_query(pictures, motion, anchors, 1), state, hints)
         return Draft(motion, mask, difference, coarser)
 
 
