@@ -106,7 +106,7 @@ def test_a_matcher_finds_a_shift():
     a = torch.randn(1, 8, 12, 12)
     _, scores = matcher(a, torch.roll(a, (1, -2), dims=(-2, -1)), at_position(0.0))
     inside = matcher.mean_shift(scores, at_position(0.0))[..., 3:-3, 3:-3].mean(dim=(0, 2, 3))
-    assert torch.allclose(inside, torch.tensor([-2.0, 1.0, -2.0, 1.0]), atol=0.1)
+    assert torch.allclose(inside, torch.tensor([-2.0, 1.0]), atol=0.1)
 
 
 @pytest.mark.parametrize(("position", "left"), [(0.0, 3), (0.5, 5), (1.0, 7), (-0.5, 1)])

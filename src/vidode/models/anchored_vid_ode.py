@@ -18,10 +18,10 @@ time: both sides share their weights, and the side after the query runs in negat
 a : 1 - a, so that at an observed time the frame is the observed one.
 
 G works at an eighth, twice at a quarter, and at a half of the frame size; at each it sees the features brought to the
-query by the motion so far and, but for the last, their local correlation, brought there too. Estimating flow at the
-query from coarse to fine follows intermediate-flow networks (Huang et al., RIFE, ECCV 2022), correlation PWC-Net (Sun
-et al., CVPR 2018) and, at the query's place, BMBC (Park et al., ECCV 2020), the time-weighted blend Super SloMo (Jiang
-et al., CVPR 2018).
+query by the motion so far and their local correlation, brought there too, and weighs the shifts. Mask and difference
+come last, from the frames as they were brought. Estimating flow at the query from coarse to fine follows
+intermediate-flow networks (Huang et al., RIFE, ECCV 2022), correlation PWC-Net (Sun et al., CVPR 2018) and, at the
+query's place, BMBC (Park et al., ECCV 2020), the time-weighted blend Super SloMo (Jiang et al., CVPR 2018).
 """
 
 from __future__ import annotations
@@ -246,10 +246,9 @@ class Matcher(nn.Module):
         return match, self.sharpness * match - self.nearness * away
 
     def mean_shift(self, scores: Tensor, anchors: Anchors) -> Tensor:
-        """The motion (Q, MOTION, h, w) in cells, of scores (Q, (2 reach + 1)^2, h, w)."""
+        """The motion (Q, 2, h, w) in cells, of scores (Q, (2 reach + 1)^2, h, w)."""
         share = torch.softmax(scores, dim=1)
-        moved = anchors.reach * torch.einsum("qshw,sd->qdhw", share, self.shifts(scores.device))
-        return torch.cat([moved, moved], dim=1)
+        return anchors.reach * torch.einsum("qshw,sd->qdhw", share, self.shifts(scores.device))
 
     def shifts(self, device: torch.device) -> Tensor:
         """((2 reach + 1)^2, 2) x and y in cells, row by row."""
@@ -261,7 +260,8 @@ class Stage(nn.Module):
     """One scale of G: it matches what the motion so far has brought together, and weighs the shifts by their context.
 
     What the context tells is added to the scores and not to the motion: as a motion it is noise until it is learned,
-    and the shortest way to less noise is a network that says nothing. That is what 2,000 steps made of one.
+    and the shortest way to less noise is a network that says nothing. That is what 2,000 steps made of one. A's and B's
+    shifts are weighed apart, since a motion that changes its speed is not at the same share of both.
     """
 
     def __init__(self, features: int, known: int, width: int, reach: int, state: int) -> None:
@@ -270,7 +270,7 @@ class Stage(nn.Module):
         self.shifts = (2 * reach + 1) ** 2
         inputs = 2 * features + self.shifts + known + HINTS
         self.body = nn.Sequential(_conv(inputs, width), _conv(width, width), _conv(width, width))
-        self.head = nn.Conv2d(width, self.shifts + state, 3, padding=1)
+        self.head = nn.Conv2d(width, 2 * self.shifts + state, 3, padding=1)
         with torch.no_grad():  # the first frames are then those of the likeness alone
             self.head.weight.mul_(0.1)
             nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
@@ -285,8 +285,9 @@ class Stage(nn.Module):
         match, scores = self.matcher(*pair, anchors)
         x = torch.cat([*pair, match, *known, hints.expand(-1, -1, *match.shape[-2:])], dim=1)
         x = self.head(self.body(x.contiguous(memory_format=torch.channels_last)))
-        moved = self.matcher.mean_shift(scores + x[:, : self.shifts].float(), anchors)
-        return moved, torch.tanh(x[:, self.shifts :])  # unbounded, it grew from stage to stage until it burst
+        *told, state = torch.split(x, [self.shifts, self.shifts, x.shape[1] - 2 * self.shifts], dim=1)
+        moved = torch.cat([self.matcher.mean_shift(scores + each.float(), anchors) for each in told], dim=1)
+        return moved, torch.tanh(state)  # unbounded, it grew from stage to stage until it burst
 
 
 class Painter(nn.Module):
