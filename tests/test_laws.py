@@ -59,10 +59,10 @@ def still_vid_ode(model):
 
 
 def still_anchored_vid_ode(model):
-    for scale in (model.decoder.coarse, model.decoder.middle, model.decoder.fine):
-        silence(scale.head, 4)
-    for matcher in (model.decoder.match_coarse, model.decoder.match_middle):
-        for parameter in matcher.parameters():  # everything matches everything, which is no motion
+    decoder = model.decoder
+    for stage in (decoder.coarse, decoder.middle, decoder.again, decoder.fine):
+        silence(stage.head, 2 * stage.shifts)
+        for parameter in stage.matcher.parameters():  # everything matches everything, which is no motion
             parameter.zero_()
 
 

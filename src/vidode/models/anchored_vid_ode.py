@@ -109,7 +109,7 @@ class AnchoredVidOde(VideoModel):
         frames = work_frames(observed.frames, self.config.work_side)  # (B, T, C, h, w)
         features = self.encoder(frames)
         latents = self._latents(features[-1], seen, anchors)  # two of (Q, D, h/8, w/8)
-        draft = self.decoder(frames, features, latents, anchors)
+        draft = self._draft(frames, features, latents, anchors)
         size = (observed.frames.shape[-2], observed.frames.shape[-1])
         prediction = compose(observed.frames, full_size(draft, size, self.config.work_side), anchors)
         parts = replace(prediction, latent=latents[0] if latents else None, drafts=draft.coarser or None)
@@ -118,6 +118,19 @@ class AnchoredVidOde(VideoModel):
     def objective(self) -> Objective:
         """The robust photometric objective, on the frame and on its coarser drafts."""
         return AnchoredObjective()
+
+    def _draft(self, frames: Tensor, features: list[Tensor], latents: list[Tensor], anchors: Anchors) -> Draft:
+        """G of every query: in one batch, or one by one when a processor answers.
+
+        A processor rounds differently for each size of batch, and stage after stage of matching makes up to 1e-5 of
+        that: one by one a frame is the same, bit for bit, whatever else is asked. It takes no longer there.
+        """
+        if self.training or frames.device.type != "cpu":
+            return self.decoder(frames, features, latents, anchors)  # type: ignore[no-any-return]
+        each = [slice(row, row + 1) for row in range(len(anchors.clip))]
+        return Draft.joined(
+            [self.decoder(frames, features, [latent[one] for latent in latents], anchors[one]) for one in each]
+        )
 
     def _latents(self, features: Tensor, seen: Windows, anchors: Anchors) -> list[Tensor]:
         """The states of A's and of B's side at each query; zero where a side has no frame."""
@@ -164,6 +177,10 @@ class Anchors:
     side_a: Tensor
     side_b: Tensor
     sign_a: Tensor
+
+    def __getitem__(self, queries: slice) -> Anchors:
+        """Those of some of the queries."""
+        return Anchors(**{name: values[queries] for name, values in vars(self).items()})
 
     @property
     def reach(self) -> Tensor:
@@ -247,8 +264,10 @@ class Matcher(nn.Module):
 
     def mean_shift(self, scores: Tensor, anchors: Anchors) -> Tensor:
         """The motion (Q, 2, h, w) in cells, of scores (Q, (2 reach + 1)^2, h, w)."""
-        share = torch.softmax(scores, dim=1)
-        return anchors.reach * torch.einsum("qshw,sd->qdhw", share, self.shifts(scores.device))
+        # In float64 the shifts of a cell that looks like all its neighbours sum to nothing, and not to 1e-7.
+        share = torch.softmax(scores, dim=1).double()
+        moved = torch.einsum("qshw,sd->qdhw", share, self.shifts(scores.device).double())
+        return anchors.reach * moved.float()
 
     def shifts(self, device: torch.device) -> Tensor:
         """((2 reach + 1)^2, 2) x and y in cells, row by row."""
@@ -323,6 +342,14 @@ class Draft:
     difference: Tensor
     coarser: list[Prediction]
 
+    @staticmethod
+    def joined(drafts: list[Draft]) -> Draft:
+        """The drafts of several queries as one; without those of the coarser scales."""
+        motion, mask, difference = (
+            torch.cat([getattr(draft, name) for draft in drafts]) for name in ("motion", "mask", "difference")
+        )
+        return Draft(motion, mask, difference, [])
+
 
 class MotionDecoder(nn.Module):
     """G: motion, mask and difference at the query, from coarse to fine."""
@@ -334,7 +361,7 @@ class MotionDecoder(nn.Module):
         self.coarse = Stage(4 * width, 2 * config.latent, 4 * width, reach, state)
         self.middle = Stage(4 * width, MOTION + state, 4 * width, reach, state)
         self.again = Stage(4 * width, MOTION + state, 4 * width, reach, state)
-        self.fine = Stage(2 * width, 8 * channels + MOTION + state, 3 * width, reach // 2, state)
+        self.fine = Stage(2 * width, 8 * channels + MOTION + state, 3 * width, max(1, reach // 2), state)
         self.painter = Painter(8 * channels + state, 2 * width, channels)
 
     def forward(self, frames: Tensor, features: list[Tensor], latents: list[Tensor], anchors: Anchors) -> Draft:
