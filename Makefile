@@ -10,7 +10,7 @@ demo: $(READY)
 	$(BIN)/vidode demo --overwrite demo-output
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --hypothesis-profile=ci
 
 check: $(READY)
 	$(BIN)/ruff format --check .
