@@ -9,9 +9,7 @@ from torch.nn import functional
 from vidode.blocks.warp import warp
 from vidode.clip import Batch
 from vidode.models import Example, build
-from vidode.models.anchored_vid_ode import AnchoredVidOde, Matcher, anchors_of, flow_distance, flows, work_size
-from vidode.timing import TimeScale
-from vidode.windows import windows
+from vidode.models.anchored_vid_ode import AnchoredVidOde, flow_distance, work_size
 
 SMALL = {"width": 4, "latent": 4, "reach": 2}
 
@@ -80,52 +78,6 @@ def test_frames_farther_than_the_anchors_count_through_the_recurrence_alone(mode
     torch.manual_seed(0)
     two_frames = build("anchored_vid_ode", **{**SMALL, "latent": 0}).eval()
     assert torch.equal(two_frames(batch, ask(1.5)).frames, two_frames(changed, ask(1.5)).frames)
-
-
-def test_anchors_are_the_neighbours_in_time():
-    batch = observed([0, 1, 2, 3])
-    seen = windows(batch, ask(-0.5, 0.5, 1.0, 3.0, 4.0), 2, TimeScale())
-    anchors = anchors_of(seen)
-    assert list(zip(anchors.a.tolist(), anchors.b.tolist(), strict=True)) == [(0, 1), (0, 1), (1, 2), (2, 3), (3, 2)]
-    assert torch.allclose(anchors.position.flatten(), torch.tensor([-0.5, 0.5, 0.0, 1.0, -1.0]), atol=1e-6)
-    assert anchors.between.flatten().tolist() == [False, True, True, True, False]
-
-
-def at_position(position):
-    """The anchors of one query there, of a clip of two frames."""
-    batch = observed([0, 1])
-    place = position if 0 <= position <= 1 else 1 - position  # beyond the last, A is the last
-    return anchors_of(windows(batch, ask(place), 2, TimeScale()))
-
-
-def test_a_matcher_finds_a_shift():
-    torch.manual_seed(0)
-    matcher = Matcher(8, reach=3)
-    with torch.no_grad():
-        matcher.sharpness.fill_(60.0)
-    a = torch.randn(1, 8, 12, 12)
-    _, scores = matcher(a, torch.roll(a, (1, -2), dims=(-2, -1)), at_position(0.0))
-    inside = matcher.mean_shift(scores, at_position(0.0))[..., 3:-3, 3:-3].mean(dim=(0, 2, 3))
-    assert torch.allclose(inside, torch.tensor([-2.0, 1.0]), atol=0.1)
-
-
-@pytest.mark.parametrize(("position", "left"), [(0.0, 3), (0.5, 5), (1.0, 7), (-0.5, 1)])
-def test_a_matcher_finds_a_likeness_where_the_query_sees_it(position, left):
-    torch.manual_seed(0)
-    a = torch.randn(1, 8, 9, 16)
-    b = a.clone()
-    a[..., 3:6, 3:6] = b[..., 3:6, 7:10] = torch.randn(1, 8, 3, 3)
-    match, _ = Matcher(8, reach=4)(a, b, at_position(position))
-    four_to_the_right = match.unflatten(1, (9, 9))[0, 4, 8, 3:6]
-    assert torch.allclose(four_to_the_right[:, left : left + 3], torch.ones(3, 3), atol=1e-3)
-    assert (four_to_the_right > 0.99).sum() == 9
-
-
-@pytest.mark.parametrize("steps", [0.5, 1.0, 4.0])
-def test_flow_beyond_the_end_is_of_the_size_of_the_motion(steps):
-    to_a, to_b = flows(torch.full((1, 4, 2, 2), 3.0), at_position(-steps))
-    assert torch.allclose(to_a, torch.tensor(3.0 * min(steps, 1)))
-    assert 3.0 <= to_b.max() <= 6.0
 
 
 def test_work_on_reduced_frames_keeps_their_size_and_their_pixels(model):

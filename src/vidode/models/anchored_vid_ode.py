@@ -33,10 +33,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidode.blocks.correlation import correlation
+from vidode.blocks.anchors import HINTS, Anchors, anchors_of, at_query, flows, gate, odds_of_b
 from vidode.blocks.frames import pad_to_multiple
+from vidode.blocks.matching import Pyramid, Stage, convolution
 from vidode.blocks.recurrent import OdeConvGRU
-from vidode.blocks.warp import shift, warp
+from vidode.blocks.warp import warp
 from vidode.clip import Batch, InvalidInput
 from vidode.losses import charbonnier
 from vidode.models import Example, Objective, OptimiserConfig, Prediction, VideoModel
@@ -48,19 +49,8 @@ COARSEST = 8
 """Frames are padded to a multiple of the coarsest scale."""
 MOTION = 4
 """Channels of a motion: x and y of v_A, x and y of v_B, in pixels of the frames that are worked on."""
-HINTS = 2
-"""Channels that tell where the query lies: its position a, and whether it is between the anchors."""
-MATCHED = 24
-"""Channels that are correlated; of all of them, the products take as long as the convolutions."""
-SHARPNESS = 20.0
-NEARNESS = 1.0
-"""Of the softmax over shifts before training: what a match of 1 counts, and what a shift of one cell costs."""
 PAINT = 0.1
 """Of the difference: a step of learning then changes a frame by less than it is wrong by."""
-SLOPE = 0.1
-"""Of the leaky rectifiers."""
-SMALL = 1e-6
-"""Keeps the odds of the mask finite at an observed time."""
 
 
 @dataclass(frozen=True)
@@ -160,161 +150,12 @@ class AnchoredVidOde(VideoModel):
         return solved.to(answer.states.dtype).index_copy(0, rows, answer.states[:, 0])
 
 
-@dataclass(frozen=True)
-class Anchors:
-    """The two frames that each query is made from; Q = B K queries, folded.
-
-    clip, a, b: (Q,) the clip, and the frames A and B in it. position: (Q, 1, 1, 1) a = (t - t_A) / (t_B - t_A).
-    between: (Q, 1, 1, 1) bool, True in interpolation. side_a, side_b: (Q,) rows of the latents of both sides, the G
-    sides before the queries first. sign_a: (Q,) +1 where A's side runs forward in time, -1 where it is mirrored.
-    """
-
-    clip: Tensor
-    a: Tensor
-    b: Tensor
-    position: Tensor
-    between: Tensor
-    side_a: Tensor
-    side_b: Tensor
-    sign_a: Tensor
-
-    def __getitem__(self, queries: slice) -> Anchors:
-        """Those of some of the queries."""
-        return Anchors(**{name: values[queries] for name, values in vars(self).items()})
-
-    @property
-    def reach(self) -> Tensor:
-        """(Q, 1, 1, 1) r, the gaps over which motion is told."""
-        return self.position.abs().clamp(min=1)
-
-    def pick(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """A's and B's values (Q, ...) out of those of every frame (B, T, ...)."""
-        return values[self.clip, self.a], values[self.clip, self.b]
-
-
-def anchors_of(seen: Windows) -> Anchors:
-    """The anchors of each query of `seen`. A single observation is both, at position 0."""
-    n, count, of_query = seen.neighbours, len(seen.clip), seen.of_query.flatten()
-    rows = torch.arange(count, device=of_query.device)
-    left, right = seen.has_left, seen.has_right
-    near = torch.where(left, n - 1, n)
-    far = torch.where(left & right, n, torch.where(left, n - 2, n + 1)).clamp(0, 2 * n - 1)
-    far = torch.where(seen.present[rows, far], far, near)
-    start, end = seen.times[rows, near][of_query], seen.times[rows, far][of_query]
-    alone = start == end
-    position = torch.where(alone, 0.0, (seen.query.flatten() - start) / torch.where(alone, 1.0, end - start))
-    side = torch.where(left, rows, rows + count)
-    return Anchors(
-        clip=seen.clip[of_query],
-        a=seen.frame[rows, near][of_query],
-        b=seen.frame[rows, far][of_query],
-        position=position[:, None, None, None],
-        between=(left & right)[of_query][:, None, None, None],
-        side_a=side[of_query],
-        side_b=((side + count) % (2 * count))[of_query],
-        sign_a=torch.where(left, 1.0, -1.0)[of_query],
-    )
-
-
-class Pyramid(nn.Module):
-    """E: features at a half, a quarter and an eighth of the frame size, with 2, 4 and 4 times `width` channels.
-
-    Without normalisation: statistics of generated scenes are not those of a stranger's footage, and a frame must not
-    depend on its neighbours in the batch.
-    """
-
-    def __init__(self, channels: int, width: int) -> None:
-        super().__init__()
-        # Averaged before it is thinned out: strided convolutions alias, and what aliases does not match itself moved.
-        self.to_half = nn.Sequential(_conv(channels, width), nn.AvgPool2d(2), _conv(width, 2 * width))
-        self.to_quarter = nn.Sequential(nn.AvgPool2d(2), _conv(2 * width, 4 * width), _conv(4 * width, 4 * width))
-        self.to_eighth = nn.Sequential(nn.AvgPool2d(2), _conv(4 * width, 4 * width), _conv(4 * width, 4 * width))
-
-    def forward(self, frames: Tensor) -> list[Tensor]:
-        """Frames (B, T, C, h, w) to three maps (B, T, F, ...)."""
-        x = (2 * frames.flatten(0, 1) - 1).contiguous(memory_format=torch.channels_last)
-        half = self.to_half(x)
-        quarter = self.to_quarter(half)
-        return [y.unflatten(0, frames.shape[:2]) for y in (half, quarter, self.to_eighth(quarter))]
-
-
-class Matcher(nn.Module):
-    """How alike A and B are where each shift would take a cell of the query.
-
-    The motion is the mean shift under a softmax of scores (Xu et al., GMFlow, CVPR 2022, here within reach): those of
-    the likeness alone at first, then with what the context adds to them. That gives the features a gradient from the
-    first step; without it, 500 steps left the motion at zero.
-    """
-
-    def __init__(self, features: int, reach: int) -> None:
-        super().__init__()
-        self.project = nn.Conv2d(features, MATCHED, 1, bias=False)
-        self.sharpness = nn.Parameter(torch.tensor(SHARPNESS))
-        self.nearness = nn.Parameter(torch.tensor(NEARNESS))
-        self.reach = reach
-
-    def forward(self, a: Tensor, b: Tensor, anchors: Anchors) -> tuple[Tensor, Tensor]:
-        """Maps (Q, F, h, w) to the likeness and the scores at the query, both (Q, (2 reach + 1)^2, h, w)."""
-        pair = torch.stack([self.project(a), self.project(b)]).float()
-        pair = pair - pair.mean(dim=(0, 3, 4), keepdim=True)  # what all cells share matches everywhere
-        shifts = self.shifts(a.device)
-        match = shift(correlation(pair[0], pair[1], self.reach), -anchors.position[:, 0] * shifts)
-        away = shifts.square().sum(dim=1)[:, None, None]
-        return match, self.sharpness * match - self.nearness * away
-
-    def mean_shift(self, scores: Tensor, anchors: Anchors) -> Tensor:
-        """The motion (Q, 2, h, w) in cells, of scores (Q, (2 reach + 1)^2, h, w)."""
-        # In float64 the shifts of a cell that looks like all its neighbours sum to nothing, and not to 1e-7.
-        share = torch.softmax(scores, dim=1).double()
-        moved = torch.einsum("qshw,sd->qdhw", share, self.shifts(scores.device).double())
-        return anchors.reach * moved.float()
-
-    def shifts(self, device: torch.device) -> Tensor:
-        """((2 reach + 1)^2, 2) x and y in cells, row by row."""
-        steps = torch.arange(-self.reach, self.reach + 1, device=device, dtype=torch.float32)
-        return torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1).flatten(0, 1)
-
-
-class Stage(nn.Module):
-    """One scale of G: it matches what the motion so far has brought together, and weighs the shifts by their context.
-
-    What the context tells is added to the scores and not to the motion: as a motion it is noise until it is learned,
-    and the shortest way to less noise is a network that says nothing. That is what 2,000 steps made of one. A's and B's
-    shifts are weighed apart, since a motion that changes its speed is not at the same share of both.
-    """
-
-    def __init__(self, features: int, known: int, width: int, reach: int, state: int) -> None:
-        super().__init__()
-        self.matcher = Matcher(features, reach)
-        self.shifts = (2 * reach + 1) ** 2
-        inputs = 2 * features + self.shifts + known + HINTS
-        self.body = nn.Sequential(_conv(inputs, width), _conv(width, width), _conv(width, width))
-        self.head = nn.Conv2d(width, 2 * self.shifts + state, 3, padding=1)
-        with torch.no_grad():  # the first frames are then those of the likeness alone
-            self.head.weight.mul_(0.1)
-            nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
-
-    def forward(
-        self, pair: tuple[Tensor, Tensor], known: list[Tensor], hints: Tensor, anchors: Anchors
-    ) -> tuple[Tensor, Tensor]:
-        """Maps of A and B (Q, F, h, w), what else is known there, and hints (Q, HINTS, 1, 1).
-
-        Returns the motion (Q, MOTION, h, w) to be added, in cells, and a state for the next scale, within -1 and 1.
-        """
-        match, scores = self.matcher(*pair, anchors)
-        x = torch.cat([*pair, match, *known, hints.expand(-1, -1, *match.shape[-2:])], dim=1)
-        x = self.head(self.body(x.contiguous(memory_format=torch.channels_last)))
-        *told, state = torch.split(x, [self.shifts, self.shifts, x.shape[1] - 2 * self.shifts], dim=1)
-        moved = torch.cat([self.matcher.mean_shift(scores + each.float(), anchors) for each in told], dim=1)
-        return moved, torch.tanh(state)  # unbounded, it grew from stage to stage until it burst
-
-
 class Painter(nn.Module):
     """Which anchor to believe where, and what neither shows: mask and difference from both as brought to the query."""
 
     def __init__(self, inputs: int, width: int, channels: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(_conv(inputs + HINTS, width), _conv(width, width))
+        self.body = nn.Sequential(convolution(inputs + HINTS, width), convolution(width, width))
         self.head = nn.Conv2d(width, 4 + 4 * channels, 3, padding=1)
         with torch.no_grad():
             self.head.weight.mul_(0.1)
@@ -368,38 +209,25 @@ class MotionDecoder(nn.Module):
         """Frames (B, T, C, h, w), their features, and the latents of both sides at each query."""
         half, quarter, eighth = (anchors.pick(level) for level in features)
         pictures = anchors.pick(frames)
-        hints = torch.cat([anchors.position.clamp(-2, 1), anchors.between.float()], dim=1)
         coarser = []
 
         # Each stage answers in its own cells, and sees the motion so far in them.
-        moved, state = self.coarse(eighth, latents, hints, anchors)
+        moved, state = self.coarse(eighth, latents, anchors)
         motion, state = _double(8 * moved), _double(state)
         for stage in (self.middle, self.again):
             if self.training:
                 coarser.append(_blend(pictures, motion, anchors, 4))
-            moved, state = stage(at_query(quarter, motion, anchors, 4), [motion / 4, state], hints, anchors)
+            moved, state = stage(at_query(quarter, motion, anchors, 4), [motion / 4, state], anchors)
             motion = motion + 4 * moved
 
         motion, state = _double(motion), _double(state)
         if self.training:
             coarser.append(_blend(pictures, motion, anchors, 2))
         there = [F.pixel_unshuffle(y, 2) for y in at_query(pictures, _double(motion), anchors, 1)]
-        moved, state = self.fine(at_query(half, motion, anchors, 2), [*there, motion / 2, state], hints, anchors)
+        moved, state = self.fine(at_query(half, motion, anchors, 2), [*there, motion / 2, state], anchors)
         motion = _double(motion + 2 * moved)
-        mask, difference = self.painter(at_query(pictures, motion, anchors, 1), state, hints)
+        mask, difference = self.painter(at_query(pictures, motion, anchors, 1), state, anchors.hints)
         return Draft(motion, mask, difference, coarser)
-
-
-def flows(motion: Tensor, anchors: Anchors) -> tuple[Tensor, Tensor]:
-    """F_A and F_B, each (Q, 2, h, w), of a motion (Q, 4, h, w)."""
-    to_a, to_b = (motion.float() / anchors.reach).chunk(2, dim=1)
-    return -anchors.position * to_a, (1 - anchors.position) * to_b
-
-
-def at_query(pair: tuple[Tensor, Tensor], motion: Tensor, anchors: Anchors, scale: int) -> tuple[Tensor, Tensor]:
-    """Both anchors' maps brought to the query; motion in pixels, maps at one `scale`th of the frame size."""
-    a, b = (warp(values, flow / scale) for values, flow in zip(pair, flows(motion, anchors), strict=True))
-    return a, b
 
 
 def _blend(pictures: tuple[Tensor, Tensor], motion: Tensor, anchors: Anchors, scale: int) -> Prediction:
@@ -407,18 +235,6 @@ def _blend(pictures: tuple[Tensor, Tensor], motion: Tensor, anchors: Anchors, sc
     small = tuple(F.avg_pool2d(picture, scale) for picture in pictures)
     a, b = at_query((small[0], small[1]), motion, anchors, scale)
     return Prediction(torch.lerp(a, b, odds_of_b(anchors)), flow=torch.stack(flows(motion, anchors), dim=1))
-
-
-def odds_of_b(anchors: Anchors) -> Tensor:
-    """The weight of B by time alone: a between the anchors; beyond them it grows from 0 towards 1/2."""
-    away = anchors.position.abs()
-    return torch.where(anchors.between, anchors.position, 0.5 * away / (1 + away)).clamp(SMALL, 1 - SMALL)
-
-
-def gate(anchors: Anchors) -> Tensor:
-    """How much of the difference is painted: none at an observed time, all half-way or one gap beyond."""
-    a = anchors.position
-    return torch.where(anchors.between, 4 * a * (1 - a), a.abs().clamp(max=1))
 
 
 def work_size(size: tuple[int, int], work_side: int) -> tuple[int, int]:
@@ -514,17 +330,6 @@ def unfolded(prediction: Prediction, shape: torch.Size) -> Prediction:
         return [unfolded(part, shape) for part in value] if isinstance(value, list) else value.unflatten(0, shape)
 
     return Prediction(**{name: unfold(value) for name, value in vars(prediction).items() if value is not None})
-
-
-def _conv(inputs: int, outputs: int) -> nn.Sequential:
-    """A 3x3 convolution that keeps the spread of its input (He et al., 2015).
-
-    By the framework's default, features fade to a constant within five layers, and constants correlate everywhere.
-    """
-    layer = nn.Conv2d(inputs, outputs, 3, padding=1)
-    nn.init.kaiming_normal_(layer.weight, a=SLOPE, nonlinearity="leaky_relu")
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-    return nn.Sequential(layer, nn.LeakyReLU(SLOPE))
 
 
 def _pooled(x: Tensor, like: Tensor) -> Tensor:
