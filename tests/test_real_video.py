@@ -12,7 +12,7 @@ from vidode.blocks.perceptual import Lpips
 from vidode.datasets import VideoDataset, open_dataset
 from vidode.evaluation import Row
 from vidode.experiments import real_video
-from vidode.experiments.real_video import SCHEMES, Settings, Source, claims, main, run
+from vidode.experiments.real_video import SCHEMES, Settings, Source, claims, label, main, run
 from vidode.metrics import Scores
 from vidode.tables import NO_LPIPS
 
@@ -70,6 +70,12 @@ def test_a_run_goes_on_where_it_stopped_and_measures_again_only_what_changed(set
     assert (settings.out / "development" / "table.md").read_text() == table
     run(settings, Lpips().eval())
     assert all(files(settings.out)[name] != after[name] for name in after)
+
+
+def test_a_model_in_a_folder_is_called_after_it_or_after_its_run():
+    assert label("blend") == "blend"
+    assert label("mine/night") == "night"
+    assert label("runs/two_frames/model") == "two_frames"
 
 
 def row(model, psnr, ssim, lpips):

@@ -203,12 +203,18 @@ def _measure_row(
     measured = measure(
         model, data, scheme, lpips=lpips, seed=settings.seed, clips=settings.clips, stride=settings.stride
     )
-    measured = replace(measured, model=Path(name).name, data=source.label)
+    measured = replace(measured, model=label(name), data=source.label)
     write_json(path, {**report(measured, model, data, settings.command), "key": key})
 
 
 def _row_path(settings: Settings, scheme: str, source: Source, name: str) -> Path:
-    return settings.out / settings.split / scheme / source.label.replace("/", "-") / f"{Path(name).name}.json"
+    return settings.out / settings.split / scheme / source.label.replace("/", "-") / f"{label(name)}.json"
+
+
+def label(name: str) -> str:
+    """What a model is called in the table: its name, or that of its folder; a run's `model/` is called after the run."""
+    path = Path(name)
+    return path.parent.name if path.name == "model" else path.name
 
 
 def _rows(settings: Settings, scheme: str) -> list[Row]:
