@@ -212,7 +212,7 @@ def _row_path(settings: Settings, scheme: str, source: Source, name: str) -> Pat
 
 
 def label(name: str) -> str:
-    """What a model is called in the table: its name, or that of its folder; a run's `model/` is called after the run."""
+    """What a model is called in the table: its name or its folder's; a run's `model/` is called after the run."""
     path = Path(name)
     return path.parent.name if path.name == "model" else path.name
 
