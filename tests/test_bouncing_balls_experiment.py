@@ -28,6 +28,8 @@ def test_rows_tables_and_pictures_are_written(out):
         ahead = row["scores"]["psnr"] - floor[protocol]["scores"]["psnr"]
         assert f"vid_ode is {ahead:+.2f} dB PSNR ahead" in table
     assert str(out.parent) not in table
+    assert "--clips 2" in table
+    assert json.loads((out / "data.json").read_text())["restitution"] == 1.0
     assert Image.open(out / "strips.png").size == (10 * 66, 12 * 66)
     assert Image.open(out / "balls.gif").n_frames == 10
 

@@ -17,6 +17,7 @@ from torch import nn
 from vidode import checkpoints
 from vidode.clip import Batch, Clip, InvalidInput, Meaning
 from vidode.configuration import plain
+from vidode.generation import Options, generate
 from vidode.models import TASKS, Example, build, config_class, model_class, names
 
 CLOSE = 1e-5
@@ -183,6 +184,15 @@ def test_moving_a_query_later_changes_the_frame(name, places):
     model, clip = made(name), observed_clip()
     first, second = ask(model, [clip], spread(clip, places, model)[None])[0]
     assert (first - second).abs().max() > apart(name)
+
+
+@pytest.mark.parametrize("name", subjects)
+def test_an_observed_frame_stays_itself_when_it_is_kept(name):
+    model, clip = made(name), observed_clip()
+    between = (clip.times[:-1] + clip.times[1:]) / 2
+    asked = torch.cat([clip.times, between]).tolist()
+    kept = generate(model, clip, asked, keep_observed=True, options=Options(cuts=None))
+    assert torch.equal(kept.frames[torch.isin(kept.times, clip.times)], clip.frames)
 
 
 @keeping("gap, observation")

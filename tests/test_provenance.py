@@ -18,7 +18,7 @@ def test_absolute_paths_are_cut_to_their_last_part():
 
 
 def test_the_commit_is_named_with_changes_and_is_none_outside_a_checkout(monkeypatch):
-    answers = {"rev-parse": "abc123", "status": " M file.py"}
+    answers = {"ls-files": "provenance.py", "rev-parse": "abc123", "status": " M file.py"}
     monkeypatch.setattr(origin, "_git", lambda word, *rest: answers[word])
     assert provenance("x")["commit"] == "abc123+changes"
     answers["status"] = ""
@@ -29,6 +29,21 @@ def test_the_commit_is_named_with_changes_and_is_none_outside_a_checkout(monkeyp
 
     monkeypatch.setattr(origin, "_git", fail)
     assert provenance("x")["commit"] is None
+
+
+def test_a_copy_installed_in_a_checkout_of_something_else_has_no_commit(monkeypatch, tmp_path):
+    def git(*words):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *words], cwd=tmp_path, check=True)
+
+    git("init", "--quiet")
+    (tmp_path / "other.py").write_text("")
+    git("add", "other.py")
+    git("commit", "--quiet", "--message", "theirs")
+    (tmp_path / "provenance.py").write_text("")
+    monkeypatch.setattr(origin, "__file__", str(tmp_path / "provenance.py"))
+    assert provenance("x")["commit"] is None
+    git("add", "provenance.py")
+    assert provenance("x")["commit"].endswith("+changes")
 
 
 def test_weights_have_the_same_checksum_until_one_number_changes():

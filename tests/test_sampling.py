@@ -3,18 +3,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidode.clip import Clip, InvalidInput, Meaning
+from vidode.blocks.anchors import anchors_of
+from vidode.clip import Batch, Clip, InvalidInput, Meaning
 from vidode.sampling import (
     SamplingConfig,
     anchors,
+    collate,
     cut,
     draw,
     draw_task,
-    example,
     first_window,
     generator_for,
     select,
 )
+from vidode.timing import TimeScale
+from vidode.windows import windows
 
 SCHEMES = ("regular", "irregular", "withheld")
 TASKS = ("interpolation", "extrapolation")
@@ -26,6 +29,10 @@ def window(length: int, **meaning) -> Clip:
     return Clip(
         values[:, None, None, None].expand(length, 1, 2, 2), 10 + torch.arange(length) / 25, None, Meaning(**meaning)
     )
+
+
+def example(windows, config, task, generator, test=False):
+    return collate([draw(window, config, task, generator, test) for window in windows], task)
 
 
 def both(scheme: str, **fields) -> SamplingConfig:
@@ -215,6 +222,13 @@ def test_windows_of_another_length_are_refused():
 
 def test_the_flow_of_an_example_leads_to_the_frames_around_a_query_and_beyond_the_end_to_the_last_two():
     times = torch.tensor([0.0, 1.0, 2.0, 3.0], dtype=torch.float64)
-    query = torch.tensor([0.5, 1.0, 2.9, 3.5, 9.0], dtype=torch.float64)
-    assert anchors(times, query).tolist() == [[0, 1], [1, 2], [2, 3], [3, 2], [3, 2]]
-    assert anchors(times[:1], query).tolist() == [[0, 0]] * 5
+    query = torch.tensor([0.5, 1.0, 2.9, 3.0, 3.5, 9.0], dtype=torch.float64)
+    assert anchors(times, query).tolist() == [[0, 1], [1, 2], [2, 3], [2, 3], [3, 2], [3, 2]]
+    assert anchors(times[:1], query).tolist() == [[0, 0]] * 6
+
+
+def test_the_flow_of_an_example_leads_to_the_anchors_of_the_model():
+    clip = window(4)
+    query = clip.times[0] + torch.tensor([[0.0, 0.5, 1.0, 2.9, 3.0, 3.5, 9.0]], dtype=torch.float64) / 25
+    of_model = anchors_of(windows(Batch.collate([clip]), query, 2, TimeScale()))
+    assert anchors(clip.times, query[0]).tolist() == torch.stack([of_model.a, of_model.b], dim=1).tolist()

@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 from rich.console import Console
-from torch.optim import Adamax
+from torch.optim import Adam, Adamax, AdamW
 
 import tiny
 from vidode import checkpoints, datasets, models
@@ -103,14 +103,18 @@ def same_example(a, b) -> bool:
 # What is learned
 
 
-@pytest.mark.parametrize("average", [None, 0.5])
-def test_training_is_this_loop(tmp_path, average):
-    settings = config(steps=5, average=average, optimiser={"clip_norm": 0.5, "decay": 0.7}, steps_per_epoch=2)
+@pytest.mark.parametrize(
+    ("average", "name", "optimiser_class"),
+    [(None, "adamax", Adamax), (0.5, "adamax", Adamax), (None, "adam", Adam), (None, "adamw", AdamW)],
+)
+def test_training_is_this_loop(tmp_path, average, name, optimiser_class):
+    chosen = {"name": name, "clip_norm": 0.5, "decay": 0.7, "weight_decay": 0.1, "betas": [0.8, 0.99]}
+    settings = config(steps=5, average=average, optimiser=chosen, steps_per_epoch=2)
     torch.manual_seed(settings.seed)
     model = models.build("tiny_net")
     objective = model.objective()
-    options = {"betas": (0.9, 0.999), "lr": 1e-3}
-    model_steps, critic_steps = (Adamax(part.parameters(), **options) for part in (model, objective))
+    options = {"betas": (0.8, 0.99), "lr": 1e-3, "weight_decay": 0.1}
+    model_steps, critic_steps = (optimiser_class(part.parameters(), **options) for part in (model, objective))
     mean = [weight.detach().clone() for weight in model.parameters()]
     for step, example in enumerate(batches(settings, range(5))):
         torch.manual_seed(generator_for(settings.seed, "model", step, 0).initial_seed())
@@ -146,6 +150,39 @@ def test_training_lowers_the_loss_and_what_it_saves_predicts_better_than_the_sta
     assert scores[-1] == pytest.approx(
         checkpoints.describe(tmp_path / "model").card["scores"]["validation_extrapolation_psnr"]
     )
+
+
+def test_a_model_is_saved_as_float16_where_that_is_asked_for(tmp_path):
+    whole, half = (
+        checkpoints.load(train(config(steps=2, half=half), tmp_path / str(half))).state_dict() for half in (False, True)
+    )
+    assert all(
+        torch.equal(half[name], value.half().float()) for name, value in whole.items() if value.is_floating_point()
+    )
+    assert any(not torch.equal(half[name], value) for name, value in whole.items())
+
+
+def test_on_the_processor_a_step_has_the_same_gradients_however_many_threads_share_it(tmp_path):
+    """Frames that many queries share sum their gradients in parallel otherwise, in any order."""
+    settings = {
+        "model": {
+            "name": "vid_ode",
+            "options": {"width": 8, "neighbours": 3, "objective": {"image": 0, "sequence": 0}},
+        },
+        "sampling": {"scheme": "withheld", "interpolation": 1.0, "window": 9, "queries": 4},
+        "data": {"name": "moving_scenes", "options": {"size": [64, 64], "frames": 9, "clips": 8}},
+    }
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        runs = [
+            checkpoints.load(train(config(steps=2, batch_size=4, **settings), tmp_path / str(run))) for run in range(2)
+        ]
+    finally:
+        torch.set_num_threads(before)
+    assert not torch.are_deterministic_algorithms_enabled()
+    for values in zip(*(run.state_dict().values() for run in runs), strict=True):
+        assert all(torch.equal(value, values[0]) for value in values[1:])
 
 
 def test_a_model_without_critics_trains(tmp_path):

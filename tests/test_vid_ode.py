@@ -10,6 +10,7 @@ from vidode.models.vid_ode import previous_frames
 OPTIONS = {
     "default": {},
     "forward": {"encoder": {"direction": "forward"}},
+    "encoder solver": {"encoder": {"solver": {"method": "rk4", "step": 0.02}}},
     "composed": {"chain": {"source": "composed"}},
     "state": {"chain": {"first_state": "state"}},
     "together": {"chain": {"decode": "together"}},
@@ -113,6 +114,8 @@ def test_every_option_changes_the_frames(name):
     query = torch.tensor([[0.07, 0.17, 0.35]], dtype=torch.float64).expand(2, -1)
     torch.manual_seed(0)
     changed, default = network(**OPTIONS[name]), network()
+    for parameter in default.parameters():  # a new model's latents hardly move
+        parameter.add_(0.1 * torch.randn_like(parameter))
     if "output" not in OPTIONS[name]:
         changed.load_state_dict(default.state_dict())
     apart = (changed(clips(), query).frames - default(clips(), query).frames).abs().max()
@@ -241,3 +244,14 @@ def test_the_frame_before_is_the_one_asked_before_or_the_start_of_the_chain():
         target[0, 1],  # .3 after .2
     ]
     assert torch.equal(previous[0], torch.stack(expected))
+
+
+def test_the_sequence_critic_is_shown_all_generated_frames_or_the_last_alone():
+    terms = {}
+    for generated in ("all", "last"):
+        model = network(objective={"generated": generated})
+        asked = example("extrapolation", queries=5, size=(64, 64))
+        torch.manual_seed(1)
+        terms[generated] = model.objective().eval().model_terms(asked, model(asked.observed, asked.query))
+    assert terms["all"]["image"] == terms["last"]["image"]
+    assert terms["all"]["sequence"] != terms["last"]["sequence"]

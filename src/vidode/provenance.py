@@ -49,8 +49,12 @@ def configuration(config: Any) -> dict[str, Any]:
 
 
 def commit() -> str | None:
-    """The commit of the checkout that this package runs from, with "+changes" where files differ from it."""
+    """The commit of the checkout that this package runs from, with "+changes" where its files differ from it.
+
+    None for an installed copy, also where that lies in a checkout of something else.
+    """
     try:
+        _git("ls-files", "--error-unmatch", Path(__file__).name)
         head, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--", ".")
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -134,11 +134,15 @@ def collate(samples: Sequence[Sample], task: Task) -> Example:
 
 
 def anchors(times: Tensor, query: Tensor) -> Tensor:
-    """(K, 2) indices into the observed times (T,) that `Example.flow` leads to from each query (K,)."""
-    after = torch.searchsorted(times, query, right=True).clamp(1, len(times))
-    beyond = after == len(times)
+    """(K, 2) indices into the observed times (T,) that `Example.flow` leads to from each query (K,).
+
+    As in `windows`: a query at the last observation lies between the last two.
+    """
+    last = len(times) - 1
+    beyond = query > times[-1]
+    after = torch.searchsorted(times, query, right=True).clamp(1, max(last, 1))
     return torch.stack(
-        [after - 1, torch.where(beyond, (after - 2).clamp(min=0), after.clamp(max=len(times) - 1))], dim=1
+        [torch.where(beyond, last, after - 1), torch.where(beyond, max(last - 1, 0), after.clamp(max=last))], dim=1
     )
 
 
@@ -159,13 +163,6 @@ def draw(
         raise InvalidInput(f"window has {len(window)} frames; {task} expects {config.length(task)}")
     sample = cut(window, select(config, task, generator, test))
     return replace(sample, observed=degrade(sample.observed, generator)) if degrade else sample
-
-
-def example(
-    windows: Sequence[Clip], config: SamplingConfig, task: Task, generator: Generator, test: bool = False
-) -> Example:
-    """An example from B windows; see `draw`."""
-    return collate([draw(window, config, task, generator, test) for window in windows], task)
 
 
 def first_window(clip: Clip, config: SamplingConfig, task: Task) -> Clip:

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from vidode.checkpoints import load
 from vidode.clip import InvalidInput
-from vidode.datasets import VideoDataset, open_dataset
+from vidode.datasets import VideoDataset
+from vidode.datasets.bouncing_balls import BouncingBalls, BouncingBallsConfig
 from vidode.evaluation import Row, measure, predict, report
 from vidode.hiding import questions
 from vidode.metrics import PROTOCOLS
@@ -39,9 +40,11 @@ ENLARGED = 4
 
 def run(out: Path, clips: int | None = None) -> None:
     """Measure and draw; `clips` measures the first so many. Raises `InvalidInput` where the weights are missing."""
-    data = open_dataset("bouncing_balls", "test", frames=20)
+    data = BouncingBalls(BouncingBallsConfig(frames=20), "test")
     models = {name: load(name) if name in FLOORS else load(out / name) for name in ("vid_ode", *FLOORS)}
-    command = command_line(["python", "-m", "vidode.experiments.bouncing_balls", "--out", str(out)])
+    words = ["python", "-m", "vidode.experiments.bouncing_balls", "--out", str(out)]
+    command = command_line(words + (["--clips", str(clips)] if clips else []))
+    write_json(out / "data.json", data.manifest())
     rows: list[Row] = []
     for name, model in models.items():
         log.info("%s", name)

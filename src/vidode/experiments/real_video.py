@@ -7,7 +7,8 @@ SSIM and LPIPS under both protocols. Choices are made on `development` (weizmann
 `test` (weizmann/test, ucf101/test, kth person03 and person04) is for measuring what was chosen, once.
 
 FOLDER holds the data sets, each in a folder with its name. Every row is a file, so that a run that was interrupted
-goes on where it stopped; a row is measured again only where the model, its weights, the data or the seed changed.
+goes on where it stopped; a row is measured again where the model, its weights, LPIPS, the seed or the choice of data
+changed. What changed in the code of a model or in the files of the data does not show: remove the rows then.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from vidode.datasets import Split, VideoDataset, open_dataset
 from vidode.evaluation import Row, describe_data, describe_model, measure, report
 from vidode.metrics import PROTOCOLS
 from vidode.models import VideoModel
-from vidode.provenance import command_line, write_json, write_text
+from vidode.provenance import command_line, weights_checksum, write_json, write_text
 from vidode.tables import by_distance, markdown, plot_by_distance
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,8 @@ class Settings:
     """What is measured and where it goes.
 
     data: the folder of data sets. cache: a folder in which decoded frames are kept; in memory without one.
-    clips, stride: the first so many of every `stride`-th clip of each data set; None and 1 measure all.
+    clips, stride: the first so many of every `stride`-th clip of each data set; None and 1 measure all. lpips: the
+    weights of that metric; without them, those that VIDODE_LPIPS names, if any.
     """
 
     data: Path
@@ -92,6 +94,7 @@ class Settings:
     stride: int = 1
     device: str = "cpu"
     cache: Path | None = None
+    lpips: Path | None = None
 
     @property
     def command(self) -> str:
@@ -101,31 +104,34 @@ class Settings:
         words += [word for name in self.models for word in ("--models", name)]
         words += [word for name in self.schemes for word in ("--schemes", name)]
         words += ["--clips", str(self.clips)] if self.clips else []
-        return command_line(words + (["--stride", str(self.stride)] if self.stride > 1 else []))
+        words += ["--stride", str(self.stride)] if self.stride > 1 else []
+        words += ["--device", self.device] if self.device != "cpu" else []
+        return command_line(words + (["--lpips", str(self.lpips)] if self.lpips else []))
 
 
 def run(settings: Settings, lpips: Lpips | None) -> None:
     """Measure what is missing, row by row, and write the tables and plots."""
     models = {name: _opened(name) for name in settings.models}
+    _require_different_labels(settings.models)
+    rows: list[Row] = []
     for source in SOURCES[settings.split]:
         data = source.open(settings.data, settings.cache)
         for scheme in settings.schemes:
             for name, model in models.items():
                 if isinstance(model, VideoModel):
-                    _measure_row(settings, scheme, source, data, name, model.to(settings.device), lpips)
+                    rows += _measured(settings, scheme, source, data, name, model.to(settings.device), lpips)
     missing = {name: str(reason) for name, reason in models.items() if isinstance(reason, InvalidInput)}
-    present(settings, missing)
+    present(settings, rows, missing)
 
 
-def present(settings: Settings, missing: dict[str, str]) -> None:
-    """Write the tables and plots of the rows that are there. missing: models that could not be opened, and why."""
+def present(settings: Settings, rows: Sequence[Row], missing: dict[str, str]) -> None:
+    """Write the tables and plots. missing: models that could not be opened, and why."""
     folder = settings.out / settings.split
-    rows = {scheme: _rows(settings, scheme) for scheme in settings.schemes}
     parts = [f"# Real video, {settings.split}\n", f"`{settings.command}`\n"]
     parts += [f"{name} was not measured: {reason}\n" for name, reason in missing.items()]
     for scheme, title in SCHEMES.items():
         for protocol in PROTOCOLS:
-            here = [row for row in rows.get(scheme, []) if row.protocol == protocol]
+            here = [row for row in rows if (row.scheme, row.protocol) == (scheme, protocol)]
             if here:
                 parts += [f"## {title}, protocol {protocol}\n", markdown(here)]
                 parts += [by_distance(here)] if scheme in AXES else []
@@ -153,11 +159,11 @@ def claims(rows: Sequence[Row]) -> str:
     return "".join(lines)
 
 
-def main(settings: Annotated[Settings, Parameter(name="*")], *, lpips: Path | None = None) -> None:
-    """Measure the table. lpips: the weights of the metric; else those that VIDODE_LPIPS names, if any."""
+def main(settings: Annotated[Settings, Parameter(name="*")]) -> None:
+    """Measure the table."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
-        run(settings, _network(lpips, settings.device))
+        run(settings, _network(settings.lpips, settings.device))
     except InvalidInput as error:
         log.error("%s", error)
         raise SystemExit(2) from error
@@ -179,7 +185,13 @@ def _opened(name: str) -> VideoModel | InvalidInput:
         return error
 
 
-def _measure_row(
+def _require_different_labels(models: Sequence[str]) -> None:
+    labels = [label(name) for name in models]
+    if len(set(labels)) < len(labels):
+        raise InvalidInput(f"models {', '.join(models)} have the same name in the table; rename a folder")
+
+
+def _measured(
     settings: Settings,
     scheme: str,
     source: Source,
@@ -187,7 +199,8 @@ def _measure_row(
     name: str,
     model: VideoModel,
     lpips: Lpips | None,
-) -> None:
+) -> list[Row]:
+    """A row for each protocol: from their file where that is still of this model, data and seed, else measured."""
     path = _row_path(settings, scheme, source, name)
     key = {
         "model": describe_model(model),
@@ -195,10 +208,24 @@ def _measure_row(
         "seed": settings.seed,
         "clips": settings.clips,
         "stride": settings.stride,
-        "lpips": lpips is not None,
+        "lpips": None if lpips is None else weights_checksum(lpips),
     }
-    if path.is_file() and json.loads(path.read_text())["key"] == json.loads(json.dumps(key)):
-        return
+    if not path.is_file() or json.loads(path.read_text())["key"] != json.loads(json.dumps(key)):
+        _measure(settings, scheme, source, data, name, model, lpips, path, key)
+    return [Row.from_plain(row) for row in json.loads(path.read_text())["rows"]]
+
+
+def _measure(
+    settings: Settings,
+    scheme: str,
+    source: Source,
+    data: VideoDataset,
+    name: str,
+    model: VideoModel,
+    lpips: Lpips | None,
+    path: Path,
+    key: dict[str, Any],
+) -> None:
     log.info("%s: %s on %s", scheme, name, source.label)
     measured = measure(
         model, data, scheme, lpips=lpips, seed=settings.seed, clips=settings.clips, stride=settings.stride
@@ -215,14 +242,6 @@ def label(name: str) -> str:
     """What a model is called in the table: its name or its folder's; a run's `model/` is called after the run."""
     path = Path(name)
     return path.parent.name if path.name == "model" else path.name
-
-
-def _rows(settings: Settings, scheme: str) -> list[Row]:
-    """The rows that are there, in the order of the table."""
-    paths = [
-        _row_path(settings, scheme, source, name) for source in SOURCES[settings.split] for name in settings.models
-    ]
-    return [Row.from_plain(row) for path in paths if path.is_file() for row in json.loads(path.read_text())["rows"]]
 
 
 if __name__ == "__main__":

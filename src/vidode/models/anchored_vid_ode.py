@@ -113,7 +113,8 @@ class AnchoredVidOde(VideoModel):
         """G of every query: in one batch, or one by one when a processor answers.
 
         A processor rounds differently for each size of batch, and stage after stage of matching makes up to 1e-5 of
-        that: one by one a frame is the same, bit for bit, whatever else is asked. It takes no longer there.
+        that; one by one, what else is asked changes a frame by the rounding of its latents alone, some 1e-7. It takes
+        no longer there.
         """
         if self.training or frames.device.type != "cpu":
             return self.decoder(frames, features, latents, anchors)  # type: ignore[no-any-return]

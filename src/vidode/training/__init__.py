@@ -67,7 +67,7 @@ def train(config: TrainingConfig, folder: str | Path, facts: Mapping[str, Any] |
     learner = Learner(config, steps_per_epoch(data, config))
     journal, request = Journal(folder, _validation(config)), Request()
     callbacks = [journal, Bar(), Keeper(folder / "checkpoints", request)]
-    with _quiet(), _one_line(), ending_cleanly(request):
+    with _quiet(), _one_line(), _deterministic(config), ending_cleanly(request):
         trainer = _trainer(config, folder, place, callbacks)
         trainer.fit(learner, datamodule=Stream(data, config, place.step), ckpt_path=place.path, weights_only=True)
     if learner.done < config.steps:
@@ -154,6 +154,17 @@ def _card(learner: Learner, journal: Journal, facts: Mapping[str, Any]) -> dict[
         **provenance(),
         **facts,
     }
+
+
+@contextmanager
+def _deterministic(config: TrainingConfig) -> Iterator[None]:
+    """On the processor, gradients of what several rows share are summed in one order, whatever the threads do."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(before or _accelerator(config) == "cpu", warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 @contextmanager
