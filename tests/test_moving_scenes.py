@@ -294,6 +294,14 @@ def test_lenses_are_drawn_between_one_and_the_longest():
     assert all(draw_scene(seed, 16).rig.lens == 1 for seed in range(3))
 
 
+def test_in_a_cartoon_every_surface_is_of_one_colour_and_has_its_shape():
+    plain, drawn = (draw_scene(3, 32, style=SceneStyle(cartoon=share, low_contrast=0)) for share in (0.0, 1.0))
+    assert plain.background.std(dim=(1, 2)).max() > 0.01
+    for surface in (drawn.background, *drawn.layers[:, :3]):
+        assert surface.std(dim=(1, 2)).max() < 1e-4
+    assert ((plain.layers[:, 3] > 0.5) == (drawn.layers[:, 3] > 0.5)).float().mean() > 0.99
+
+
 def test_the_data_set_knows_the_flow_in_pixels_of_its_frames():
     data = open_dataset("moving_scenes", "train", size=(48, 64), style={"flicker": 0.0, "static": 0.0})
     times = data.times(2)

@@ -32,7 +32,7 @@ class SceneStyle:
     others. figures: a person of hinged limbs. chains: hinged bars. objects: the most free objects. grey, low_contrast:
     of the pictures (a low-contrast one is grey half the time). flicker: the light changes slowly. lens: the picture is
     enlarged by 1 to this, about a point anywhere in it, evenly in octaves; what is seen is then larger and smoother,
-    and moves at the same speeds.
+    and moves at the same speeds. cartoon: every surface is of one colour.
     """
 
     max_speed: float = 10.0
@@ -46,9 +46,10 @@ class SceneStyle:
     low_contrast: float = 0.25
     flicker: float = 0.1
     lens: float = 1.0
+    cartoon: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("static", "still_camera", "figures", "chains", "grey", "low_contrast", "flicker"):
+        for name in ("static", "still_camera", "figures", "chains", "grey", "low_contrast", "flicker", "cartoon"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InvalidInput(f"{name} is {getattr(self, name)}; expected a share from 0 to 1")
         if self.max_speed <= 0 or not 0 < self.slowest <= 1 or self.objects < 0 or self.lens < 1:
@@ -130,7 +131,8 @@ def draw_scene(
     ripples = {1 + i: each.ripple for i, each in enumerate(layers) if each.ripple is not None and moves}
     if moves and not still_camera and rng.random() < 0.2:
         ripples[0] = _ripple(rng, pace.top / BACKGROUND_EXTENT)
-    background, covers = _finish(rng, generator, style, layers, side, detail)
+    cartoon = style.cartoon > 0 and rng.random() < style.cartoon  # no draw at 0: a style keeps its scenes
+    background, covers = _finish(rng, generator, style, layers, side, detail, cartoon)
     flickers = moves and rng.random() < style.flicker
     return Scene(
         background=background,
@@ -307,12 +309,23 @@ def _ripple(rng: np.random.Generator, speed: float) -> Ripple:
 
 
 def _finish(
-    rng: np.random.Generator, generator: torch.Generator, style: SceneStyle, layers: list[Layer], side: int, detail: int
+    rng: np.random.Generator,
+    generator: torch.Generator,
+    style: SceneStyle,
+    layers: list[Layer],
+    side: int,
+    detail: int,
+    cartoon: bool,
 ) -> tuple[Tensor, Tensor]:
     """The background (3, R, R) and the layers (N, 4, r, r), seen through one lens and in one light."""
     fields = textures.noise(torch.from_numpy(rng.uniform([0.7, 0.6], [1.8, 1.4])).float(), int(1.3 * side), generator)
     background = textures.paint(rng, fields, detail)[None]
     covers = torch.stack([each.texture for each in layers]) if layers else torch.zeros(0, 4, side, side)
+    if cartoon:
+        background, covers = (
+            _of_one_colour(background),
+            torch.cat([_of_one_colour(covers[:, :3]), covers[:, 3:]], dim=1),
+        )
     low = rng.random() < style.low_contrast
     grey = rng.random() < (0.5 if low else style.grey)
     if grey:
@@ -330,6 +343,11 @@ def _finish(
         extent = torch.tensor([each.extent for each in layers]).float()
         covers = textures.blur(covers, softness * side / (2 * extent))
     return background[0].clamp(0, 1).contiguous(), covers.clamp(0, 1).contiguous()
+
+
+def _of_one_colour(surfaces: Tensor) -> Tensor:
+    """Surfaces (N, 3, r, r), each of its mean colour."""
+    return surfaces.mean(dim=(-2, -1), keepdim=True).expand_as(surfaces)
 
 
 def _flicker(rng: np.random.Generator) -> Curve:
