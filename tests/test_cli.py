@@ -300,11 +300,34 @@ def test_a_truncated_video(capsys, video, tmp_path):
         (("--fps", "60", "more"), "more"),
         (("--fps", "60", "--model", "blend"), "multiple times"),
         (("--fps", "60", "--input-fps", "25"), "video"),
+        (("--fps", "1e99999"), "'1e99999'"),
+        (("--times", "1,1e300"), "expected numbers"),
+        (("--times", "1.5,400"), "times are in seconds"),
+        (("--fps", "60", "--cut-threshold", "1e400"), "'1e400'"),
+        (("--fps", "60", "--frame-gap", "1e-400"), "1e-400"),
     ],
 )
 def test_options_that_cannot_be(capsys, video, tmp_path, options, message):
     assert message in refused(capsys, *generate(video, tmp_path / "out.mp4", *options))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("rate", ["0", "-5"])
+def test_an_input_rate_that_is_none_is_refused(capsys, tmp_path, rate):
+    vidode.write(tmp_path / "frames", clip_of())
+    (tmp_path / "frames" / "times.txt").unlink()
+    message = refused(
+        capsys, *generate(tmp_path / "frames", tmp_path / "out.npz", "--fps", "60", f"--input-fps={rate}")
+    )
+    assert f"input frame rate is {rate}; expected a positive number" in message
+
+
+def test_a_state_that_is_no_number_is_one_line(capsys, video, tmp_path, monkeypatch):
+    def diverge(*arguments, **options):
+        raise vidode.clip.NumericalError("the state is not finite at time 3")
+
+    monkeypatch.setattr(files, "generate_file", diverge)
+    assert "the state is not finite" in refused(capsys, *generate(video, tmp_path / "out.mp4", "--fps", "60"))
 
 
 def test_an_unknown_model_names_the_closest(capsys, video, tmp_path):

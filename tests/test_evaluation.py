@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vidode.blocks.perceptual import Lpips
 from vidode.clip import Batch, Clip, InvalidInput, Meaning
-from vidode.datasets import VideoDataset
+from vidode.datasets import VideoDataset, open_dataset
 from vidode.evaluation import evaluate, measure, predict, report, write_report
 from vidode.hiding import SCHEMES, questions
 from vidode.metrics import PROTOCOLS, Metrics
@@ -186,3 +186,9 @@ def test_a_task_that_the_model_cannot_do_is_refused():
     model: VideoModel = Inside(BlendConfig())
     with pytest.raises(InvalidInput, match="cannot do extrapolation"):
         evaluate(model, drift(), "beyond-5")
+
+
+@pytest.mark.parametrize("limit", [{"clips": 0}, {"clips": -1}, {"stride": 0}])
+def test_a_choice_of_no_clips_is_refused(limit):
+    with pytest.raises(InvalidInput, match="expected at least 1 of each"):
+        measure(build("blend"), open_dataset("bouncing_balls", "test"), **limit)

@@ -349,3 +349,12 @@ def test_a_bar_is_shown_only_where_someone_sees_it(tmp_path, terminal):
     told = said.getvalue()
     assert ("5 frames" in told) == ("a second" in told) == terminal
     assert terminal or not told
+
+
+@pytest.mark.parametrize("time", [-50.0, 60.0])
+def test_a_time_in_the_wrong_unit_is_refused_before_the_work(time):
+    model, clip = Everything(), clip_of([0, 0.04, 0.08])
+    with pytest.raises(InvalidInput, match=r"typical gaps of 0.04 s outside of what was observed.*--timecodes"):
+        generate(model, clip, [time])
+    assert not model.calls
+    assert len(generate(model, clip, [time / 10])) == 1

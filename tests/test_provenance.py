@@ -1,6 +1,7 @@
 """Where results come from: commands without this machine's folders, checksums that follow what they stand for."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 import torch
@@ -93,3 +94,13 @@ def test_a_number_on_its_own_counts_as_a_weight():
     before = weights_checksum(module)
     module.scale.data += 1
     assert weights_checksum(module) != before
+
+
+def test_a_result_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        origin.write_text(tmp_path / "a.json", "{}")
+    assert list(tmp_path.iterdir()) == []

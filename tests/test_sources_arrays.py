@@ -167,6 +167,34 @@ def test_bad_arrays_are_refused_in_one_line(tmp_path, name, message):
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.parametrize(("kind", "top"), [(np.uint8, 255), (np.uint16, 4095)])
+def test_whole_numbers_with_a_declared_range_keep_their_values(tmp_path, kind, top):
+    np.savez(tmp_path / "a.npz", frames=np.full((2, 4, 4), top, kind), value_range=[0, top])
+    clip = read(tmp_path / "a.npz")
+    assert clip.meaning.value_range == (0, top)
+    assert torch.equal(clip.normalised().frames, torch.ones(2, 1, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("fact", "message"),
+    [
+        ({"value_range": [3]}, r"value_range is \[3\]; expected 2 numbers"),
+        ({"value_range": ["a", "b"]}, "value_range is .*; expected 2 numbers"),
+        ({"frame_gap": [1, 2]}, r"frame_gap is \[1, 2\]; expected 1 number"),
+        ({"frame_gap": "soon"}, "frame_gap is 'soon'; expected 1 number"),
+    ],
+)
+def test_facts_that_are_none_are_refused(tmp_path, fact, message):
+    np.savez(tmp_path / "a.npz", frames=np.zeros((2, 4, 4)), **fact)
+    with pytest.raises(InvalidInput, match=message):
+        open_source(tmp_path / "a.npz")
+
+
+def test_a_channels_name_is_not_spelled_out(tmp_path):
+    np.savez(tmp_path / "a.npz", frames=np.zeros((2, 4, 4)), channels="red")
+    assert open_source(tmp_path / "a.npz").meaning.channels == ("red",)
+
+
 def test_npy_cut_short_is_refused(tmp_path):
     np.save(tmp_path / "in.npy", FRAMES)
     (tmp_path / "in.npy").write_bytes((tmp_path / "in.npy").read_bytes()[:-8])

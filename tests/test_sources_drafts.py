@@ -85,6 +85,15 @@ def test_a_missing_folder_is_named(tmp_path, name):
         open_sink(tmp_path / "nowhere" / name)
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if "." in name])
+def test_a_file_never_replaces_a_folder(tmp_path, name):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "thesis.tex").write_text("years")
+    with pytest.raises(InvalidInput, match="is a folder; expected the name of a file"):
+        open_sink(tmp_path / name, overwrite=True)
+    assert (tmp_path / name / "thesis.tex").read_text() == "years"
+
+
 def test_an_unknown_suffix_is_refused_with_the_known_ones(tmp_path):
     with pytest.raises(InvalidInput, match=r"suffix '.xyz'; expected one of .mp4 .mov"):
         open_sink(tmp_path / "out.xyz")

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 
 from vidode.clip import Clip, InvalidInput
 from vidode.sources import Frame, open_sink, open_source, read, write
@@ -125,6 +125,21 @@ def test_a_folder_comes_back_with_exact_times_and_8_bit_values(tmp_path, channel
 def test_what_lies_outside_of_black_and_white_is_cut_in_images(tmp_path):
     write(tmp_path / "out", Clip(torch.tensor([-0.5, 1.5]).reshape(1, 1, 1, 2), torch.tensor([0.0])))
     assert read(tmp_path / "out").frames.flatten().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_that_were_taken_sideways_are_upright(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    rows, columns = torch.meshgrid(torch.arange(8), torch.arange(12), indexing="ij")
+    stored = (rows * 16 + columns * 4).byte()
+    Image.fromarray(stored.numpy()).save(tmp_path / "1.png", exif=exif)
+    source = open_source(tmp_path)
+    (frame,) = source
+    upright = {1: stored, 3: stored.flip(0, 1), 6: stored.rot90(-1), 8: stored.rot90(1)}
+    assert tuple(frame.pixels.shape[-2:]) == source.size == ((12, 8) if orientation > 4 else (8, 12))
+    if orientation in upright:
+        assert torch.equal((frame.pixels[0] * 255).round().byte(), upright[orientation])
 
 
 def test_a_folder_is_replaced_only_if_it_holds_nothing_but_frames(tmp_path):

@@ -149,6 +149,27 @@ def equal_times(folder):
     return path
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])
+@pytest.mark.parametrize(("time", "message"), [(Fraction(-1, 2), "none before 0"), (Fraction(10) ** 25, "can count")])
+def test_times_that_video_files_do_not_keep_are_refused(tmp_path, suffix, time, message):
+    def written():
+        with open_sink(tmp_path / f"out{suffix}") as sink:
+            sink.write(Frame(torch.rand(3, 16, 16), time))
+
+    with pytest.raises(InvalidInput, match=message):
+        written()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("rate", ["23.976023976", "59.94005994", "1e9", "1e-4"])
+def test_rates_of_any_numerator_are_written(tmp_path, rate):
+    times = [Fraction(n, 10) for n in range(3)]
+    with open_sink(tmp_path / "out.mp4", rate=Fraction(rate), times=times) as sink:
+        for time in times:
+            sink.write(Frame(torch.rand(3, 16, 16), time))
+    assert [frame.time for frame in open_source(tmp_path / "out.mp4")] == times
+
+
 @pytest.mark.parametrize("later", [Fraction(1), Fraction(1, 2), Fraction(10001, 10000)])
 def test_a_sink_refuses_times_that_do_not_reach_the_next_tick(tmp_path, later):
     def write_both():
@@ -179,6 +200,15 @@ def test_lossless_writing_in_the_sources_format_brings_frames_back(tmp_path, for
     assert (one.pixel_format, one.tags) == (other.pixel_format, other.tags)
     for before, after in zip(stored(tmp_path / "in.mp4", "rgb24"), stored(tmp_path / "out.mp4", "rgb24"), strict=True):
         assert np.array_equal(before, after), "another decoder sees another picture"
+
+
+@pytest.mark.parametrize("format", ["yuv422p12le", "gbrp10le", "gray16le"])
+def test_lossless_is_refused_where_the_codec_cannot_hold_the_sources_format(tmp_path, format):
+    Film([0, 800], format=format, codec="ffv1", tags=(2, 1, 2, 2), options={}).write(tmp_path / "in.mkv")
+    with pytest.raises(InvalidInput, match=r"cannot hold .* without loss; use --codec ffv1"):
+        copied(tmp_path / "in.mkv", tmp_path / "out.mp4", lossless=True)
+    copied(tmp_path / "in.mkv", tmp_path / "out.mkv", lossless=True, codec="ffv1")
+    assert furthest(tmp_path / "in.mkv", tmp_path / "out.mkv") < LEVEL / 4
 
 
 def test_odd_sizes_are_written_with_full_chroma(tmp_path):
@@ -279,6 +309,23 @@ def test_sound_that_the_container_cannot_hold_is_refused_in_one_line(phone, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("sound", "suffix", "held"),
+    [("flac", ".mp4", True), ("pcm_s16le", ".mov", True), ("pcm_s16le", ".mp4", False), ("libopus", ".mov", False)],
+)
+def test_sound_from_another_container_is_copied_or_refused_as_sound(tmp_path, sound, suffix, held):
+    Film([0, 1600, 3200], audio=sound).write(tmp_path / "in.mkv")
+    target = tmp_path / f"out{suffix}"
+    if not held:
+        with pytest.raises(InvalidInput, match=r"cannot hold the source's .* sound; .*--no-audio"):
+            copied(tmp_path / "in.mkv", target)
+        assert not target.exists()
+        return
+    copied(tmp_path / "in.mkv", target)
+    before, after = (b"".join(data for _, data in audio_packets(path)) for path in (tmp_path / "in.mkv", target))
+    assert before == after
+
+
 class Recorder:
     """An output that counts how far the sound has come."""
 
@@ -358,7 +405,7 @@ def test_bad_files_are_refused_in_one_line(tmp_path, name, message):
     assert "\n" not in str(told.value)
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm", ".avi"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm", ".avi", ".gif"])
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0.0, 0.999))
 @example(share=1 - 1e-9)
@@ -366,7 +413,11 @@ def test_a_file_cut_anywhere_never_passes_for_a_shorter_one(tmp_path, suffix, sh
     whole = tmp_path / f"whole{suffix}"
     if not whole.exists():
         codec = {".webm": "libvpx-vp9", ".avi": "mpeg4"}.get(suffix, "libx264")
-        Film(range(0, 8), Fraction(1, 25), codec=codec, tags=(2, 1, 2, 2)).write(whole)
+        if suffix == ".gif":
+            write(whole, Clip(torch.rand(8, 3, 12, 16), torch.arange(8) / 10))
+        else:
+            Film(range(0, 8), Fraction(1, 25), codec=codec, tags=(2, 1, 2, 2)).write(whole)
+        assert len(list(open_source(whole))) == 8
     cut = tmp_path / f"cut{suffix}"
     data = whole.read_bytes()
     cut.write_bytes(data[: int(len(data) * share)])

@@ -14,6 +14,10 @@ import torch
 from torch import Tensor
 
 
+class NumericalError(ArithmeticError):
+    """What is computed is no longer a number. The message says where it was found and, where it can, what to do."""
+
+
 class InvalidInput(ValueError):
     """An input that cannot be used. The message is one line: what was got, what was expected, what to do."""
 

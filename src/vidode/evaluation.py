@@ -116,6 +116,8 @@ def measure(
     Raises `InvalidInput` for an unknown scheme, for one that the model cannot do, and where every clip is too short.
     """
     require_task(model.eval(), scheme(scheme_name).task, model_name(model))
+    if stride < 1 or (clips is not None and clips < 1):
+        raise InvalidInput(f"clips is {clips} and stride {stride}; expected at least 1 of each, or no clips for all")
     parts, checksum, skipped = [], DataChecksum(), 0
     indices = range(0, len(data), stride)[:clips]
     for index in indices:

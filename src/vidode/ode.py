@@ -17,17 +17,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vidode.clip import InvalidInput
+from vidode.clip import InvalidInput, NumericalError
 
 Field = Callable[[Tensor, Tensor], Tensor]
 """f(time (S,), state (S, ...)) -> (S, ...). Asked for any of the samples in any number, so it treats all alike."""
 
 TIE = 1e-6
 """A time this close to a whole step, in steps, is at it: float32 times land there."""
-
-
-class NumericalError(ArithmeticError):
-    """A state that is no longer a number. The message names the first time where it was found."""
 
 
 @dataclass(frozen=True)

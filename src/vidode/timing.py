@@ -22,6 +22,8 @@ from vidode.clip import InvalidInput
 
 Number = Fraction | int | float | str
 
+MOST_DIGITS = 30
+"""Before or after the point, of a number that is typed."""
 TYPICAL_OVER = 9
 """How many last observations tell the typical gap that `Factor` goes on with; a bounded number, so that streams can."""
 
@@ -212,14 +214,19 @@ def as_fraction(value: object, name: str) -> Fraction:
     """A number, or text such as '60', '29.97' and '30000/1001', exactly as it is written.
 
     A float means the simplest fraction that it is the rounding of: 1 / 30 is a thirtieth, so that a clip in memory
-    falls on the same grid as a file. Raises `InvalidInput` for what is not a finite number.
+    falls on the same grid as a file. Raises `InvalidInput` for what is not a finite number, and for
+    one of more than `MOST_DIGITS` digits.
     """
     if isinstance(value, Fraction):
         return value
     try:
         if isinstance(value, float) and math.isfinite(value):
             return _simplest(float(value))
-        return Fraction(str(value).strip())
+        text = str(value).strip()
+        exponent = re.search(r"e([+-]?\d+)$", text, flags=re.IGNORECASE)
+        if exponent and abs(int(exponent[1])) > MOST_DIGITS:  # as a fraction it would fill the memory
+            raise ValueError(text)
+        return Fraction(text)
     except (ValueError, ZeroDivisionError) as error:
         raise InvalidInput(f"{name} is {str(value)!r}; expected a finite number, such as 0.25 or 1/25") from error
 

@@ -59,10 +59,9 @@ def _fail(message: str, status: int) -> int:
 
 def _is_for_the_user(error: Exception) -> bool:
     """Whether it is about what was typed, a file or the data, and not a fault of this program."""
-    from vidode.clip import InvalidInput
+    from vidode.clip import InvalidInput, NumericalError
 
-    named = {"NotFinite"} & {kind.__name__ for kind in type(error).__mro__}
-    return isinstance(error, (InvalidInput, OSError)) or bool(named)
+    return isinstance(error, (InvalidInput, NumericalError, OSError))
 
 
 def _in_words(error: Exception) -> str:

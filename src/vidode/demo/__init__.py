@@ -67,7 +67,7 @@ def run_demo(
     started = monotonic()
     names = [model, *(name for name in (*_rivals(), *FLOORS) if name != model)]
     networks = {name: on_device(load(name), device) for name in names}
-    draft = Draft(target, overwrite)
+    draft = Draft(target, overwrite, folder=True)
     _require_only_demo(draft.target)
     try:
         draft.path.mkdir()

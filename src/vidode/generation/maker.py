@@ -20,6 +20,9 @@ from vidode.sources import Frame
 PIXELS_PER_CALL = 2**21
 """Pixels that a model is asked for at once, by default: 27 frames of 320x240, one of 1920x1080."""
 
+MOST_GAPS = 1000
+"""Typical gaps outside of what was observed, from where on a time is taken for a slip, such as of its unit."""
+
 FAR = 2**20
 """Seconds from zero, from where on times are counted from the window: float64 then counts in 1e-10 s and more."""
 
@@ -91,6 +94,7 @@ class Maker:
         limit = self.options.frames_per_call or max(1, PIXELS_PER_CALL // window[0].pixels[0].numel())
         while some := list(islice(times, limit)):
             self.require(task)
+            _require_near(window, some, typical)
             frames = self._predicted(window, some, typical)
             yield from (Frame(pixels, time) for pixels, time in zip(frames, some, strict=True))
 
@@ -134,6 +138,19 @@ class Maker:
         if len(window) > 1 or typical is None:
             return self.meaning
         return replace(self.meaning, frame_gap=float(typical))
+
+
+def _require_near(window: Sequence[Frame], times: Sequence[Fraction], typical: Fraction | None) -> None:
+    """Raise `InvalidInput` for a time that no prediction reaches; the work grows with the distance."""
+    if typical is None:
+        return
+    for time in (times[0], times[-1]):
+        away = max(window[0].time - time, time - window[-1].time)
+        if away > MOST_GAPS * typical:
+            raise InvalidInput(
+                f"time {float(time):g} lies {float(away / typical):.0f} typical gaps of {float(typical):g} s outside of"
+                f" what was observed; expected at most {MOST_GAPS}: times are in seconds (milliseconds: --timecodes)"
+            )
 
 
 def _nearer(left: Frame, right: Frame, time: Fraction) -> Frame:

@@ -6,8 +6,8 @@ An .npz file holds `frames` and may hold `times` (T,) in seconds, `valid` (True 
 Layouts: (T, H, W) is one channel. With four dimensions, `layout` says "TCHW" or "THWC"; where it does not, the one of
 axes 1 and 3 that has a length of 1 or 3 is the channels. `valid` has the shape of `frames`, or has no channels, or one.
 
-Values: uint8 and uint16 are mapped to [0, 1]. Other numbers stay as they are, with the value range that is declared,
-else [0, 1] where they lie in it, else from the least to the largest.
+Values stay as they are where a value range is declared. Without one, uint8 and uint16 are mapped to [0, 1]; of other
+numbers the range is [0, 1] where they lie in it, else from the least to the largest.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class ArraySource(Source):
             times = facts.get("times", beside(self.path) if beside(self.path).is_file() else None)
         self._stored_times = as_times(times) if isinstance(times, np.ndarray) else None
         self.times = given_times(times, rate, frames, f"frames in {str(path)!r}")
-        self._scale = FULL_SCALE.get(dtype.name, 1.0)
+        self._scale = 1.0 if "value_range" in facts else FULL_SCALE.get(dtype.name, 1.0)
         least, largest = self._extent()
         self.meaning = _meaning(facts, (0.0, 1.0) if 0 <= least <= largest <= 1 else (least, largest))
 
@@ -199,11 +199,22 @@ def _described(times: list[Fraction], meaning: Meaning) -> dict[str, object]:
 
 
 def _meaning(facts: dict[str, NDArray[Any]], measured: tuple[float, float]) -> Meaning:
-    low, high = facts["value_range"].tolist() if "value_range" in facts else measured
+    value_range = _numbers(facts, "value_range", 2) or measured
+    gap = _numbers(facts, "frame_gap", 1)
     return Meaning(
-        value_range=(float(low), float(high)),
+        value_range=(value_range[0], value_range[1]),
         units=str(facts["units"]) if "units" in facts else None,
-        channels=tuple(facts["channels"].tolist()) if "channels" in facts else None,
+        channels=tuple(map(str, np.atleast_1d(facts["channels"]).tolist())) if "channels" in facts else None,
         clock=str(facts["clock"]) if "clock" in facts else "seconds",
-        frame_gap=float(facts["frame_gap"]) if "frame_gap" in facts else None,
+        frame_gap=gap[0] if gap else None,
     )
+
+
+def _numbers(facts: dict[str, NDArray[Any]], name: str, count: int) -> tuple[float, ...] | None:
+    """So many numbers of an array, or None where it is not there. Raises `InvalidInput` for anything else."""
+    if name not in facts:
+        return None
+    value = facts[name]
+    if value.size != count or value.dtype.kind not in "iuf":
+        raise InvalidInput(f"{name} is {value.tolist()!r}; expected {count} number{'s' if count > 1 else ''}")
+    return tuple(map(float, value.flatten()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
@@ -25,6 +26,7 @@ class AudioCopy:
         self._opened = opened(source.path)
         container = self._opened.__enter__()
         streams = container.streams.audio
+        self.names = [stream.codec_context.name for stream in streams]
         self._copies = {stream.index: _added(output, stream) for stream in streams}
         self._packets: Iterator[av.Packet[Any]] = iter(container.demux(*streams)) if streams else iter(())
         self._next: av.Packet[Any] | None = next(self._packets, None)
@@ -40,6 +42,16 @@ class AudioCopy:
                 self._output.mux(packet)
             self._next = next(self._packets, None)
 
+    @contextmanager
+    def refused(self) -> Iterator[None]:
+        """Turn what the container says of an argument into one line about the sound, which it was given as it is."""
+        try:
+            yield
+        except av.ArgumentError as error:
+            if not self.names:
+                raise
+            raise InvalidInput(_advice(self._output, " and ".join(self.names))) from error
+
     def close(self) -> None:
         """Release the source."""
         self._packets, self._next = iter(()), None
@@ -51,8 +63,11 @@ def _added(output: OutputContainer, stream: Stream) -> Stream:
         copy = output.add_stream_from_template(stream)
     except ValueError as error:
         name = stream.codec_context.name if stream.codec_context else "unknown"
-        raise InvalidInput(
-            f"{output.format.name} cannot hold the source's {name} sound; write .mkv, or leave the sound out"
-        ) from error
+        raise InvalidInput(_advice(output, name)) from error
+    copy.codec_context.codec_tag = "\0" * 4  # the source container's name of the codec; this one has its own
     copy.metadata.update(stream.metadata)
     return copy
+
+
+def _advice(output: OutputContainer, sound: str) -> str:
+    return f"{output.format.name} cannot hold the source's {sound} sound; write .mkv, or leave it out (--no-audio)"

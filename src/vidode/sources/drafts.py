@@ -16,20 +16,22 @@ from vidode.clip import InvalidInput
 
 
 class Draft:
-    """A file or folder being prepared. `path` is where to write; `commit` moves it to `target`.
+    """A file, or where `folder` says so a folder, being prepared: written at `path`, and moved to `target` by `commit`.
 
-    Raises `InvalidInput` where the target's folder is missing or the target exists and may not be overwritten.
+    Raises `InvalidInput` where the target's folder is missing, where the target exists and may not be overwritten, and
+    where a file would replace a folder.
     """
 
-    def __init__(self, target: str | Path, overwrite: bool = False) -> None:
+    def __init__(self, target: str | Path, overwrite: bool = False, *, folder: bool = False) -> None:
         self.target = Path(target)
         self.overwrite = overwrite
-        folder = self.target.parent
-        if not folder.is_dir():
-            raise InvalidInput(f"output folder {str(folder)!r} does not exist; expected a folder: create it first")
+        self._is_folder = folder
+        parent = self.target.parent
+        if not parent.is_dir():
+            raise InvalidInput(f"output folder {str(parent)!r} does not exist; expected a folder: create it first")
         self._require_free()
         name = f".{self.target.stem[:100]}.{secrets.token_hex(4)}.part{self.target.suffix}"
-        self.path = folder / name
+        self.path = parent / name
 
     def commit(self) -> None:
         """Put what was written in its place, at once."""
@@ -48,6 +50,10 @@ class Draft:
             self.path.unlink(missing_ok=True)
 
     def _require_free(self) -> None:
+        if self.target.is_dir() and not self._is_folder:
+            raise InvalidInput(
+                f"output {str(self.target)!r} is a folder; expected the name of a file: give another one"
+            )
         if not self.overwrite and os.path.lexists(self.target):
             raise InvalidInput(f"output {str(self.target)!r} exists; give another name, or overwrite (--overwrite)")
 

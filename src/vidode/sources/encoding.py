@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -32,6 +32,10 @@ CONTAINERS = {
 """FFmpeg's name of each container, and the codec written into it by default."""
 MILLISECONDS = Fraction(1, 1000)
 """The ticks of Matroska and WebM (FFmpeg writes no others)."""
+MOST_TICKS = 2**62
+"""Times are signed 64-bit numbers, and encoders add to them."""
+SLOWEST, FASTEST = Fraction(1, 10_000), Fraction(100_000)
+"""Frames a second that are declared at least and at most."""
 QUALITY = {"libx264": 18, "libx264rgb": 18, "libx265": 20, "libvpx-vp9": 24, "libsvtav1": 24}
 """Constant rate factors at which the codecs' own guides call the loss invisible, or nearly."""
 LOSSLESS = {
@@ -114,6 +118,12 @@ class VideoSink(Sink):
     def write(self, frame: Frame) -> None:
         """Append one frame (1 or 3, H, W). It is encoded when the next one tells how long it lasts."""
         tick = round(frame.time / self._base)
+        if tick < 0:  # Players and readers leave out what lies before zero, or shift the rest.
+            raise InvalidInput(
+                f"a frame is at {float(frame.time)} s; expected none before 0 in a video file: write .npz or a folder"
+            )
+        if tick > MOST_TICKS:
+            raise InvalidInput(f"time {float(frame.time)} s is beyond what a video file can count; expected seconds")
         if self._pending is None:
             self._check_first(frame)
         else:
@@ -137,7 +147,7 @@ class VideoSink(Sink):
         frame, tick = self._pending
         ticks = round(1 / self._rate / self._base) if self._rate else self._duration
         self._encode(frame, tick, ticks or round(Fraction(1, 25) / self._base))
-        with reported(self._draft.target):
+        with self._writing():
             self._mux(self._stream.encode(None))
             if self._audio is not None:
                 self._audio.until(None)
@@ -169,13 +179,22 @@ class VideoSink(Sink):
 
     def _encode(self, frame: Frame, tick: int, duration: int) -> None:
         if not self._duration:
-            declared = self._rate or (self._like and self._like.average_rate)
-            self._stream.codec_context.framerate = declared or 1 / (duration * self._base)
+            declared = self._rate or (self._like and self._like.average_rate) or 1 / (duration * self._base)
+            # A declaration of two 32-bit numbers, for those who ask; times do not depend on it.
+            self._stream.codec_context.framerate = max(min(declared, FASTEST), SLOWEST).limit_denominator(10_000)
+            with self._writing():
+                self._output.start_encoding()  # before the work, since this is where most of what cannot be shows
         self._duration = self._durations[tick] = duration
         picture = write_pixels(self._as_rgb(frame.pixels), self._stream.codec_context.pix_fmt or "", self._tags)
         picture.pts, picture.time_base, picture.duration = tick, self._base, duration
-        with reported(self._draft.target):
+        with self._writing():
             self._mux(self._stream.encode(picture))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Failures in one line: of the disk, of the encoder, and of a container that refuses the sound it was given."""
+        with reported(self._draft.target), nullcontext() if self._audio is None else self._audio.refused():
+            yield
 
     def _mux(self, packets: list[av.Packet[Any]]) -> None:
         for packet in packets:
@@ -196,7 +215,7 @@ def pixel_format(codec: av.Codec, like: VideoSource | None, size: tuple[int, int
     """The format in which a codec is to hold frames of a size that come from `like` (see `VideoSink`)."""
     known = [format.name for format in codec.video_formats or ()]
     if lossless and _is_rgb(like):
-        wanted = ["gbrp", "rgb24", "bgr0", "yuv444p"]
+        wanted = [Layout("rgb", 8 if like is None else like.layout.bits).name, "rgb24", "bgr0"]
     elif like is None or _is_rgb(like):
         wanted = ["yuv420p"]
     else:
@@ -209,12 +228,23 @@ def pixel_format(codec: av.Codec, like: VideoSource | None, size: tuple[int, int
         wanted = [*full, *(name for name in wanted if planar_layout(name) is None), "yuv444p"]
     else:
         wanted = [*wanted, "yuv420p", "yuv444p"]
+    layout = Layout("rgb", 8) if like is None else like.layout
+    if lossless:
+        wanted = [name for name in wanted if _holds(planar_layout(name) or Layout("rgb", 8), layout)]
     for name in wanted:
         if name in known:
             return name
+    if lossless:
+        raise InvalidInput(f"codec {codec.name} cannot hold {layout.name} without loss; use --codec ffv1 and .mkv")
     raise InvalidInput(
         f"codec {codec.name} cannot hold frames of {size[1]}x{size[0]} without loss of chroma; use libx264, or .mkv"
     )
+
+
+def _holds(target: Layout, source: Layout) -> bool:
+    """Whether all of a layout comes back from another one."""
+    fine = target.bits >= source.bits and all(a <= b for a, b in zip(target.steps, source.steps, strict=True))
+    return fine and (target.family == source.family or source.family == "gray" != target.family == "yuv")
 
 
 def _is_rgb(like: VideoSource | None) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from vidode.clip import InvalidInput, Meaning
@@ -21,6 +21,8 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 TIMES_FILES = ("times.txt", "timecodes.txt", "times.csv", "times.json")
 """One time for each image, in order: seconds, or milliseconds under the line '# timecode format v2'."""
 WIDE_MODES = {"I;16", "I;16L", "I;16B", "I"}
+UPRIGHT, LYING = 1, range(5, 9)
+"""EXIF orientations of pictures that are stored as they are seen, and on their side."""
 GREY_MODES = {"1", "L", "LA"} | WIDE_MODES
 
 
@@ -28,7 +30,8 @@ class ImageSource(Source):
     """The images of a folder, 0 to 1 from black to white; three channels, or one where all are grey.
 
     times: a file or numbers in place of the folder's own times file. Without either, frame n is at n / rate.
-    Frames are sorted by name, numbers in names by their value. Alpha is left out.
+    Frames are sorted by name, numbers in names by their value. Alpha is left out; pictures are turned upright as their
+    EXIF orientation says.
 
     Raises `InvalidInput` for a folder without images, images of different sizes, a picture that cannot be read, more
     than one times file, and times that are no numbers, do not increase or are not one for each image.
@@ -65,7 +68,7 @@ class ImageSink(Sink):
     """
 
     def __init__(self, path: str | Path, *, meaning: Meaning, overwrite: bool = False) -> None:
-        self._draft = Draft(path, overwrite)
+        self._draft = Draft(path, overwrite, folder=True)
         _require_only_frames(self._draft.target)
         self._low, self._high = meaning.value_range
         self._times: list[Fraction] = []
@@ -126,14 +129,16 @@ def _own_times(folder: Path) -> Path | None:
 
 
 def _head(file: Path) -> tuple[tuple[int, int], bool]:
-    """Height and width, and whether the picture is grey, without decoding it."""
+    """Height and width of the upright picture, and whether it is grey, without decoding it."""
     with _opened(file) as image:
-        return (image.height, image.width), image.mode in GREY_MODES
+        size = (image.width, image.height) if _orientation(image) in LYING else (image.height, image.width)
+        return size, image.mode in GREY_MODES
 
 
 def _pixels(file: Path, channels: int) -> Tensor:
-    with _opened(file) as image:
+    with _opened(file) as stored:
         try:
+            image = stored if _orientation(stored) == UPRIGHT else ImageOps.exif_transpose(stored)
             if image.mode in WIDE_MODES:
                 grey = torch.from_numpy(np.asarray(image).astype(np.float32) / 65535)[None]
                 return grey.expand(channels, -1, -1).contiguous()
@@ -141,6 +146,13 @@ def _pixels(file: Path, channels: int) -> Tensor:
         except (OSError, SyntaxError) as error:
             raise InvalidInput(f"image {str(file)!r} is damaged ({error}); copy or write it again") from error
     return torch.from_numpy(levels.reshape(*levels.shape[:2], channels)).permute(2, 0, 1).float() / 255
+
+
+def _orientation(image: Image.Image) -> int:
+    # What a PNG says after its pixels is left out, since those would have to be decoded first.
+    if image.format == "PNG" and "exif" not in image.info:
+        return UPRIGHT
+    return int(image.getexif().get(ExifTags.Base.Orientation, UPRIGHT))
 
 
 def _opened(file: Path) -> Image.Image:

@@ -17,7 +17,7 @@ SEGMENT = b"\x18\x53\x80\x67"
 
 
 def require_whole(path: Path) -> None:
-    """Raise `InvalidInput` for an empty file, and for an MP4, QuickTime, Matroska or AVI file that is cut short."""
+    """Raise `InvalidInput` for an empty file, and for MP4, QuickTime, Matroska, AVI and GIF that is cut short."""
     size = path.stat().st_size
     if size == 0:
         raise InvalidInput(f"{str(path)!r} is empty; expected a video file")
@@ -30,6 +30,8 @@ def require_whole(path: Path) -> None:
             needed = _segment_end(file)
         elif head[:4] == b"RIFF" and head[8:] == b"AVI ":
             needed = 8 + int.from_bytes(head[4:8], "little")
+        elif head[:6] in (b"GIF87a", b"GIF89a"):
+            needed = _gif_end(file)
         else:
             return
     if needed > size:
@@ -66,6 +68,28 @@ def _segment_end(file: BinaryIO) -> int:
         if name == SEGMENT:
             return file.tell() + content
         file.seek(content, os.SEEK_CUR)
+
+
+def _gif_end(file: BinaryIO) -> int:
+    """Where a GIF ends, or, where it is cut short, the least that it would need to (GIF89a, sections 15 to 27)."""
+    file.seek(10)
+    _skip_colours(file, file.read(1))
+    file.seek(2, os.SEEK_CUR)
+    while (kind := file.read(1)) not in (b"", b"\x3b"):
+        if kind == b"\x2c":  # a picture: its place and size, its colours, its code size
+            file.seek(8, os.SEEK_CUR)
+            _skip_colours(file, file.read(1))
+        file.seek(1, os.SEEK_CUR)
+        while length := file.read(1):
+            file.seek(length[0], os.SEEK_CUR)
+            if not length[0]:
+                break
+    return file.tell() + (not kind)
+
+
+def _skip_colours(file: BinaryIO, flags: bytes) -> None:
+    if flags and flags[0] & 0x80:
+        file.seek(3 * 2 ** ((flags[0] & 7) + 1), os.SEEK_CUR)
 
 
 def _vint_length(file: BinaryIO) -> int:

@@ -54,8 +54,11 @@ def given_times(given: object, rate: Fraction | None, frames: int, what: str) ->
     `USUAL_RATE` where that is not declared either. what: names the frames in errors.
     Raises `InvalidInput` for times that are not numbers, do not increase, or are too many or too few.
     """
+    if rate is not None and rate <= 0:
+        raise InvalidInput(f"input frame rate is {rate}; expected a positive number, such as 25")
     if given is None:
-        return tuple(Fraction(index) / (rate or USUAL_RATE) for index in range(frames))
+        step = 1 / (USUAL_RATE if rate is None else rate)
+        return tuple(index * step for index in range(frames))
     if rate is not None:
         raise InvalidInput(f"both times and a rate of {rate} are given; expected one of them")
     times = _times_in_file(Path(given)) if isinstance(given, (str, Path)) else _numbers(given)

@@ -14,12 +14,13 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
+from vidode.clip import NumericalError
 from vidode.models import Example
 from vidode.training.learner import Learner
 from vidode.training.pictures import write_picture
 
 
-class NotFinite(ArithmeticError):
+class NotFinite(NumericalError):
     """A loss or a weight that is no number any more. The message says where and what to do."""
 
 
