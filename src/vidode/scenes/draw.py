@@ -322,10 +322,8 @@ def _finish(
     background = textures.paint(rng, fields, detail)[None]
     covers = torch.stack([each.texture for each in layers]) if layers else torch.zeros(0, 4, side, side)
     if cartoon:
-        background, covers = (
-            _of_one_colour(background),
-            torch.cat([_of_one_colour(covers[:, :3]), covers[:, 3:]], dim=1),
-        )
+        background, surfaces = (_of_one_colour(rng, painted) for painted in (background, covers[:, :3]))
+        covers = torch.cat([surfaces, covers[:, 3:]], dim=1)
     low = rng.random() < style.low_contrast
     grey = rng.random() < (0.5 if low else style.grey)
     if grey:
@@ -345,9 +343,9 @@ def _finish(
     return background[0].clamp(0, 1).contiguous(), covers.clamp(0, 1).contiguous()
 
 
-def _of_one_colour(surfaces: Tensor) -> Tensor:
-    """Surfaces (N, 3, r, r), each of its mean colour."""
-    return surfaces.mean(dim=(-2, -1), keepdim=True).expand_as(surfaces)
+def _of_one_colour(rng: np.random.Generator, surfaces: Tensor) -> Tensor:
+    """Surfaces (N, 3, r, r), each of any one colour."""
+    return torch.from_numpy(rng.random((len(surfaces), 3, 1, 1))).float().expand_as(surfaces)
 
 
 def _flicker(rng: np.random.Generator) -> Curve:
