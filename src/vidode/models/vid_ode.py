@@ -339,9 +339,9 @@ class _Shown:
 def previous_frames(config: VidOdeConfig, example: Example) -> Tensor:
     """X_(s_i-1) of L_diff (B, K, C, H, W): the true frame at the query before, or the frame where the chain starts.
 
-    The released code takes neighbouring slots of its grid, black where a frame is missing; selected frames are meant. On
-    the chain's grid D comes from the step before, which may lie between the two: the term is exact only where queries
-    are one step apart, as in the paper's regular windows.
+    The released code takes neighbouring slots of its grid, black where a frame is missing; selected frames are meant.
+    On the chain's grid D comes from the step before, which may lie between the two: the term is exact only where
+    queries are one step apart, as in the paper's regular windows.
     """
     observed, query, target = example.observed, example.query.double(), example.target
     seen = seen_by(config, observed, query)
