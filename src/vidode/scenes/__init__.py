@@ -5,7 +5,8 @@ what a camera and a codec do.
 """
 
 from vidode.scenes.degradation import Degradation, degrade
-from vidode.scenes.draw import SceneStyle, draw_scene
+from vidode.scenes.draw import draw_scene
 from vidode.scenes.scene import Flow, Scene
+from vidode.scenes.style import SceneStyle
 
 __all__ = ["Degradation", "Flow", "Scene", "SceneStyle", "degrade", "draw_scene"]
