@@ -487,6 +487,12 @@ def test_encodings_that_cannot_be_are_refused(tmp_path, options, message):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_encoder_says_nothing_on_the_terminal(tmp_path, capfd):
+    write(tmp_path / "out.mp4", Clip(torch.rand(4, 3, 64, 64), torch.arange(4) / 25), codec="libx265")
+    assert len(read(tmp_path / "out.mp4")) == 4
+    assert capfd.readouterr() == ("", "")
+
+
 def test_lower_quality_numbers_are_closer(tmp_path):
     Film(range(0, 2400, 800)).write(tmp_path / "in.mp4")
     for quality in (5, 40):

@@ -38,6 +38,8 @@ SLOWEST, FASTEST = Fraction(1, 10_000), Fraction(100_000)
 """Frames a second that are declared at least and at most."""
 QUALITY = {"libx264": 18, "libx264rgb": 18, "libx265": 20, "libvpx-vp9": 24, "libsvtav1": 24}
 """Constant rate factors at which the codecs' own guides call the loss invisible, or nearly."""
+QUIET = {"libx265": {"x265-params": "log-level=error"}}
+"""Some encoders write their settings to the terminal otherwise."""
 LOSSLESS = {
     "libx264": {"qp": "0"},
     "libx264rgb": {"qp": "0"},
@@ -281,7 +283,7 @@ def _video_stream(output: OutputContainer, codec: str, encoding: Encoding) -> Vi
         ) from error
     if not isinstance(stream, VideoStream):
         raise InvalidInput(f"codec {codec!r} is for {stream.type}; expected one for video, such as libx264")
-    stream.options = dict(LOSSLESS[codec]) if lossless else {}
+    stream.options = dict(LOSSLESS[codec]) if lossless else dict(QUIET.get(codec, {}))
     if codec in QUALITY and not lossless:
-        stream.options = {"crf": str(QUALITY[codec] if quality is None else quality), "b:v": "0"}
+        stream.options |= {"crf": str(QUALITY[codec] if quality is None else quality), "b:v": "0"}
     return stream
