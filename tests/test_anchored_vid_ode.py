@@ -64,6 +64,15 @@ def test_beyond_the_end_the_frame_leaves_the_last_one_continuously(model):
     assert torch.allclose(near[:, 0], batch.frames[:, 2], atol=1e-3)
 
 
+def test_on_a_processor_nothing_else_that_is_worked_on_changes_a_bit(model):
+    query = ask(-0.4, 0.3, 1.75, 1.8, 3.0, 4.9)
+    batch, both = observed([0, 1, 2.5, 4]), observed([0, 1, 2.5, 4], clips=2)
+    assert torch.equal(both.frames[0], batch.frames[0])
+    together = model(both, query.expand(2, -1)).frames[0]
+    alone = [model(batch, query[:, one : one + 1]).frames[0, 0] for one in range(query.shape[1])]
+    assert torch.equal(together, torch.stack(alone))
+
+
 def test_a_single_frame_is_held(model):
     batch = dataclasses.replace(observed([1.0]), frame_gap=torch.tensor([0.5], dtype=torch.float64))
     made = model(batch, ask(0.5, 1.0, 7.0)).frames

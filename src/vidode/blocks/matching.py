@@ -37,11 +37,11 @@ class Pyramid(nn.Module):
         )
 
     def forward(self, frames: Tensor) -> list[Tensor]:
-        """Frames (B, T, C, h, w) to three maps (B, T, F, ...)."""
-        x = (2 * frames.flatten(0, 1) - 1).contiguous(memory_format=torch.channels_last)
+        """Frames (N, C, h, w) to three maps (N, F, ...)."""
+        x = (2 * frames - 1).contiguous(memory_format=torch.channels_last)
         half = self.to_half(x)
         quarter = self.to_quarter(half)
-        return [y.unflatten(0, frames.shape[:2]) for y in (half, quarter, self.to_eighth(quarter))]
+        return [half, quarter, self.to_eighth(quarter)]
 
 
 class Matcher(nn.Module):

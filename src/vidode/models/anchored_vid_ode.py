@@ -26,6 +26,7 @@ query's place, BMBC (Park et al., ECCV 2020), the time-weighted blend Super SloM
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -97,7 +98,7 @@ class AnchoredVidOde(VideoModel):
         seen = windows(observed, query, self.config.neighbours, self.config.time_scale)
         anchors = anchors_of(seen)
         frames = work_frames(observed.frames, self.config.work_side)  # (B, T, C, h, w)
-        features = self.encoder(frames)
+        features = self._features(frames)
         latents = self._latents(features[-1], seen, anchors)  # two of (Q, D, h/8, w/8)
         draft = self._draft(frames, features, latents, anchors)
         size = (observed.frames.shape[-2], observed.frames.shape[-1])
@@ -109,14 +110,23 @@ class AnchoredVidOde(VideoModel):
         """The robust photometric objective, on the frame and on its coarser drafts."""
         return AnchoredObjective()
 
-    def _draft(self, frames: Tensor, features: list[Tensor], latents: list[Tensor], anchors: Anchors) -> Draft:
-        """G of every query: in one batch, or one by one when a processor answers.
+    def _alone(self, x: Tensor) -> bool:
+        """Whether each frame, window and query is worked on by itself: when a processor answers.
 
-        A processor rounds differently for each size of batch, and stage after stage of matching makes up to 1e-5 of
-        that; one by one, what else is asked changes a frame by the rounding of its latents alone, some 1e-7. It takes
-        no longer there.
+        A processor rounds differently for each size of batch, and stage after stage of matching makes more than 1e-5
+        of that. By itself, a frame is the same to the bit whatever else is asked. It takes no longer there.
         """
-        if self.training or frames.device.type != "cpu":
+        return not self.training and x.device.type == "cpu"
+
+    def _features(self, frames: Tensor) -> list[Tensor]:
+        """E of every frame (B, T, C, h, w): three maps (B, T, F, ...)."""
+        flat = frames.flatten(0, 1)
+        levels = map(self.encoder, torch.split(flat, 1)) if self._alone(frames) else [self.encoder(flat)]
+        return [torch.cat(level).view(*frames.shape[:2], *level[0].shape[1:]) for level in zip(*levels, strict=True)]
+
+    def _draft(self, frames: Tensor, features: list[Tensor], latents: list[Tensor], anchors: Anchors) -> Draft:
+        """G of every query."""
+        if not self._alone(frames):
             return self.decoder(frames, features, latents, anchors)  # type: ignore[no-any-return]
         each = [slice(row, row + 1) for row in range(len(anchors.clip))]
         return Draft.joined(
@@ -132,7 +142,8 @@ class AnchoredVidOde(VideoModel):
         # The side after the query runs in negated time, so that it too runs towards the query.
         times = torch.cat([seen.times[:, :n], -seen.times[:, n:].flip(1)])
         present = torch.cat([seen.present[:, :n], seen.present[:, n:].flip(1)])
-        state = self.context(torch.cat([window[:, :n], window[:, n:].flip(1)]), times, present)  # (2 G, D, h, w)
+        sides = torch.cat([window[:, :n], window[:, n:].flip(1)])
+        state = self._by_rows(self.context, sides, times, present)  # (2 G, D, h, w)
         return [
             self._at_queries(state, times[:, -1], present[:, -1], side, sign * query)
             for side, sign in ((anchors.side_a, anchors.sign_a), (anchors.side_b, -anchors.sign_a))
@@ -140,15 +151,25 @@ class AnchoredVidOde(VideoModel):
 
     def _at_queries(self, state: Tensor, start: Tensor, present: Tensor, side: Tensor, query: Tensor) -> Tensor:
         """States (Q, D, h, w) of the rows `side` (Q,), each solved from its anchor to its query."""
-        context = self.context
-        assert context is not None
         rows = present[side].nonzero()[:, 0]
         solved = state.new_zeros(len(side), *state.shape[1:])
         if not len(rows):
             return solved
         own = side[rows]
-        answer = integrate(lambda _, h: context.field(h), state[own], start[own], query[rows, None], self.config.solver)
-        return solved.to(answer.states.dtype).index_copy(0, rows, answer.states[:, 0])
+        answer = self._by_rows(self._solve, state[own], start[own], query[rows])
+        return solved.to(answer.dtype).index_copy(0, rows, answer)
+
+    def _solve(self, state: Tensor, start: Tensor, query: Tensor) -> Tensor:
+        """The context's field from (S, D, h, w) at `start` (S,) to `query` (S,)."""
+        context = self.context
+        assert context is not None
+        return integrate(lambda _, h: context.field(h), state, start, query[:, None], self.config.solver).states[:, 0]
+
+    def _by_rows(self, function: Callable[..., Tensor], *rows: Tensor) -> Tensor:
+        """The function of all rows together, or of one after the other."""
+        if not self._alone(rows[0]):
+            return function(*rows)
+        return torch.cat([function(*row) for row in zip(*(torch.split(value, 1) for value in rows), strict=True)])
 
 
 class Painter(nn.Module):
