@@ -19,6 +19,7 @@ from vidode.clip import Batch, Clip, InvalidInput, Meaning
 from vidode.configuration import plain
 from vidode.generation import Options, generate
 from vidode.models import TASKS, Example, build, config_class, model_class, names
+from vidode.models import model_name as model_of
 
 CLOSE = 1e-5
 APART = {"random": 1e-4, "shipped": 1e-3}
@@ -112,14 +113,20 @@ def with_statistics_of(model, observed, query):
     return model.eval()
 
 
-def observed_clip(steps=6, size=(13, 18), channels=3, seed=0, start=0.0):
-    """Frames of smooth noise, 25 a second, at uneven times."""
+def observed_clip(steps=6, size=(13, 18), channels=3, seed=0, start=0.0, even=False):
+    """Frames of smooth noise, 25 a second, at uneven times or even ones."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(steps, channels, 5, 5, generator=generator)
     frames = nn.functional.interpolate(coarse, size=size, mode="bicubic", align_corners=True)
     frames = (frames + 0.05 * torch.randn(frames.shape, generator=generator)).clamp(0, 1)
-    times = torch.arange(steps) + 0.4 * torch.rand(steps, generator=generator, dtype=torch.float64)
-    return Clip(frames, start + times / 25)
+    jitter = torch.rand(steps, generator=generator, dtype=torch.float64)
+    return Clip(frames, start + (torch.arange(steps) + (0 if even else 0.4) * jitter) / 25)
+
+
+def clip_for(model, steps=6, **options):
+    """An observed clip as the model takes it: of exactly so many frames, or regular, where it asks for that."""
+    steps = model.config.neighbours if model.exact else steps
+    return observed_clip(steps, even=not model.any_time, **options)
 
 
 @torch.no_grad()
@@ -130,11 +137,20 @@ def ask(model, clips, query, length=None):
 
 
 def spread(clip, places, model):
-    """Times of a clip at places counted in frames, the first frame's or later where the model asks for that."""
-    span = clip.times[-1] - clip.times[0]
-    query = clip.times[0] + span * torch.as_tensor(places, dtype=torch.float64) / (len(clip) - 1)
-    early = type(model).__module__.rsplit(".", 1)[1] in EXEMPT["before the first"]
-    return query.clamp(min=float(clip.times[0])) if early else query
+    """Times of a clip at places counted in frames; what the model cannot be asked is moved to where it can."""
+    last, span = len(clip) - 1, clip.times[-1] - clip.times[0]
+    early = model_of(model) in EXEMPT["before the first"]
+    asked = [can_be_asked(model, max(0, place) if early else place, last) for place in places]
+    return clip.times[0] + span * torch.tensor(asked, dtype=torch.float64) / last
+
+
+def can_be_asked(model, place, last):
+    """A place at which the model answers; different places stay different, but for a model of whole steps."""
+    if "interpolation" not in model.tasks and place <= last:
+        place = last + 0.1 + 0.3 * abs(place)
+    if "extrapolation" not in model.tasks and place > last:
+        place = last - 0.13 * min(place - last, 5)
+    return place if model.any_time else last + max(1, round(place - last))
 
 
 def close(got, expected):
@@ -155,7 +171,8 @@ def test_exemptions_name_models_and_give_reasons():
 )
 @hypothesis.example(places=[5.2, 7.5, 2.0, 0.3, 5.6], order=Random(0))  # the first beyond the end, on a frame, in a gap
 def test_a_frame_is_a_function_of_its_time(name, places, order):
-    model, clip = made(name), observed_clip()
+    model = made(name)
+    clip = clip_for(model)
     query = spread(clip, places, model)
     alone = torch.cat([ask(model, [clip], [[time]]) for time in query.tolist()], dim=1)
     shuffled = order.choices(range(len(places)), k=len(places) + 2)
@@ -167,7 +184,8 @@ def test_a_frame_is_a_function_of_its_time(name, places, order):
 @settings(max_examples=5, deadline=None)
 @given(shift=st.floats(-1e6, 1e6))
 def test_shifting_the_clock_changes_nothing(name, shift):
-    model, clip = made(name), observed_clip()
+    model = made(name)
+    clip = clip_for(model)
     shifted = Clip(clip.frames, clip.times + shift)
     places = [-0.7, 0, 0.3, 2, 2.6, 5, 5.9, 7]
     query = spread(clip, places, model)
@@ -183,9 +201,9 @@ def moving_clip(steps=6, size=(24, 32)):
     return Clip(frames[:, None].expand(-1, 3, -1, -1), times.double() / 25)
 
 
-def telling_clip(name):
+def telling_clip(name, model):
     """What was trained is asked about what it learned."""
-    return moving_clip() if name in shipped else observed_clip()
+    return moving_clip() if name in shipped else clip_for(model)
 
 
 def apart(name):
@@ -195,14 +213,16 @@ def apart(name):
 @keeping("gap, query")
 @pytest.mark.parametrize("places", [(2.3, 2.6), (0.2, 0.4), (4.5, 4.6)])
 def test_moving_a_query_later_changes_the_frame(name, places):
-    model, clip = made(name), telling_clip(name)
+    model = made(name)
+    clip, places = telling_clip(name, model), places if model.any_time else (len(places) + 4, len(places) + 5)
     first, second = ask(model, [clip], spread(clip, places, model)[None])[0]
     assert (first - second).abs().max() > apart(name)
 
 
 @pytest.mark.parametrize("name", subjects)
 def test_an_observed_frame_stays_itself_when_it_is_kept(name):
-    model, clip = made(name), observed_clip()
+    model = made(name)
+    clip = clip_for(model)
     between = (clip.times[:-1] + clip.times[1:]) / 2
     asked = torch.cat([clip.times, between]).sort().values.tolist()
     kept = generate(model, clip, asked, keep_observed=True, options=Options(cuts=None))
@@ -211,7 +231,8 @@ def test_an_observed_frame_stays_itself_when_it_is_kept(name):
 
 @keeping("gap, observation")
 def test_moving_an_observation_earlier_changes_the_frame(name):
-    model, clip = made(name), telling_clip(name)
+    model = made(name)
+    clip = telling_clip(name, model)
     times = clip.times.clone()
     times[2] -= 0.5 * (times[2] - times[1])
     query = (clip.times[2:4].mean())[None, None]
@@ -222,7 +243,7 @@ def test_moving_an_observation_earlier_changes_the_frame(name):
 @keeping("batch")
 def test_a_sample_is_alone_in_its_batch(name):
     model = made(name)
-    clips = [observed_clip(6, seed=1), observed_clip(3, seed=2, start=4.0), observed_clip(5, seed=3, start=-9.0)]
+    clips = [clip_for(model, steps, seed=steps, start=start) for steps, start in ((6, 0.0), (3, 4.0), (5, -9.0))]
     query = torch.stack([spread(clip, [-0.5, 0.4, 1.7, len(clip) + 0.3], model) for clip in clips])
     together = ask(model, clips, query)
     for row, clip in enumerate(clips):
@@ -231,7 +252,8 @@ def test_a_sample_is_alone_in_its_batch(name):
 
 @keeping("unseen")
 def test_padding_and_its_content_have_no_effect(name):
-    model, clips = made(name), [observed_clip(5, seed=1), observed_clip(3, seed=2)]
+    model = made(name)
+    clips = [clip_for(model, steps, seed=steps) for steps in (5, 3)]
     query = torch.stack([spread(clip, [0.2, 1.5, 3.4], model) for clip in clips])
     padded = Batch.collate(clips, length=8)
     got = ask(model, padded, query)
@@ -244,16 +266,19 @@ def test_padding_and_its_content_have_no_effect(name):
 
 @keeping("unseen")
 def test_a_withheld_frame_is_as_if_it_had_never_been(name):
-    model, clip = made(name), observed_clip(6)
+    model = made(name)
+    clip = observed_clip(model.config.neighbours + 2 if model.exact else 6, even=not model.any_time)
+    hidden = [2, 4] if model.any_time else [0, 1]  # a regular sequence has no holes
     query = spread(clip, [0.2, 1.5, 2.0, 4.5, 6.4], model)[None]
     batch = Batch.collate([clip])
-    batch.seen[0, [2, 4]] = False
-    close(ask(model, batch, query), ask(model, [clip[[0, 1, 3, 5]]], query))
+    batch.seen[0, hidden] = False
+    close(ask(model, batch, query), ask(model, [clip[[i for i in range(len(clip)) if i not in hidden]]], query))
 
 
 @keeping("unseen")
 def test_invalid_pixels_have_no_effect(name):
-    model, clip = made(name), observed_clip(4)
+    model = made(name)
+    clip = clip_for(model, 4)
     valid = torch.rand(4, 1, *clip.size, generator=torch.Generator().manual_seed(5)) > 0.3
     query = spread(clip, [0.2, 1.5, 3.4], model)[None]
     answers = []
@@ -268,16 +293,19 @@ def test_invalid_pixels_have_no_effect(name):
 def test_only_the_nearest_observations_on_each_side_are_seen(name):
     model = made(name)
     seen = model.config.neighbours
-    whole = observed_clip(2 * seen + 6)
-    inside = whole.times[seen + 2 : seen + 4].mean()[None, None]  # between frames seen + 2 and seen + 3
-    close(ask(model, [whole], inside), ask(model, [whole[3 : 2 * seen + 3]], inside))
-    beyond = whole.times[-1:][None] + 0.05
-    close(ask(model, [whole], beyond), ask(model, [whole[-seen:]], beyond))
+    whole = observed_clip(2 * seen + 6, even=not model.any_time)
+    if "interpolation" in model.tasks:
+        inside = whole.times[seen + 2 : seen + 4].mean()[None, None]  # between frames seen + 2 and seen + 3
+        close(ask(model, [whole], inside), ask(model, [whole[3 : 2 * seen + 3]], inside))
+    if "extrapolation" in model.tasks:
+        beyond = whole.times[-1:][None] + 0.04
+        close(ask(model, [whole], beyond), ask(model, [whole[-seen:]], beyond))
 
 
 @pytest.mark.parametrize("name", [subject for subject in subjects if model_name(subject) in trained])
 def test_zero_flow_is_the_identity(name):
-    model, clip = made(name), observed_clip(4)
+    model = made(name)
+    clip = clip_for(model, 4)
     query = spread(clip, [0.3, 1.5, 2.2, 5.7], model)[None]
     with torch.no_grad():
         STILL.get(model_name(name), lambda _: None)(model)
@@ -293,7 +321,8 @@ def test_zero_flow_is_the_identity(name):
 @pytest.mark.parametrize(("size", "channels"), [((1, 1), 3), ((5, 17), 1), ((16, 24), 6), ((23, 9), 3)])
 def test_any_size_and_number_of_channels(name, size, channels):
     channels = 3 if name in shipped else channels
-    model, clip = made(name, channels=channels), observed_clip(3, size=size, channels=channels)
+    model = made(name, channels=channels)
+    clip = clip_for(model, 3, size=size, channels=channels)
     got = ask(model, [clip], spread(clip, [0.4, 2.5], model)[None])
     assert got.shape == (1, 2, channels, *size)
     assert bool(got.isfinite().all())
@@ -302,17 +331,22 @@ def test_any_size_and_number_of_channels(name, size, channels):
 @keeping("finite")
 @pytest.mark.parametrize("content", ["black", "white", "grey", "noise"])
 def test_frames_are_finite_on_hard_content(name, content):
-    model, frames = made(name), torch.zeros(4, 3, 12, 12)
+    model = made(name)
+    count = model.config.neighbours if model.exact else 4
+    frames = torch.zeros(count, 3, 12, 12)
     frames = (
         torch.rand_like(frames).round() if content == "noise" else frames + {"white": 1, "grey": 0.5}.get(content, 0)
     )
-    clip = Clip(frames, torch.tensor([0.0, 1e-3, 0.5, 40.0]))
-    assert bool(ask(model, [clip], [[0.0, 5e-4, 0.3, 17.0, 40.0, 41.0]]).isfinite().all())
+    gaps = torch.tensor([1e-3, 0.5, 40.0]).repeat(count)[: count - 1] if model.any_time else torch.ones(count - 1)
+    clip = Clip(frames, torch.cat([torch.zeros(1), gaps.cumsum(0)]))
+    places = [0, 1e-5, 0.03, 1.5, count - 1, count]
+    assert bool(ask(model, [clip], spread(clip, places, model)[None]).isfinite().all())
 
 
 @keeping("mixed precision")
 def test_mixed_precision_answers_alike(name):
-    model, clip = made(name), observed_clip(4)
+    model = made(name)
+    clip = clip_for(model, 4)
     query = spread(clip, [0.2, 1.5, 3.4], model)[None]
     with torch.autocast("cpu", dtype=torch.bfloat16):
         got = ask(model, [clip], query)
@@ -322,9 +356,10 @@ def test_mixed_precision_answers_alike(name):
 
 @keeping("single observation, declared gap")
 def test_one_observation_is_enough_where_its_gap_is_declared(name):
-    clip = observed_clip(1)
+    model, clip = made(name), observed_clip(1)
     declared = Clip(clip.frames, clip.times, meaning=Meaning(frame_gap=1 / 25))
-    assert bool(ask(made(name), [declared], clip.times[None] + torch.tensor([[0.0, 0.1]])).isfinite().all())
+    later = torch.tensor([[0.0, 0.1] if model.any_time else [0.04, 0.08]])
+    assert bool(ask(model, [declared], clip.times[None] + later).isfinite().all())
 
 
 @keeping("single observation, clock alone")
@@ -337,45 +372,50 @@ def test_one_observation_is_enough(name):
 def test_one_observation_without_a_gap_is_refused_in_one_line(name):
     clip = observed_clip(1)
     with pytest.raises(InvalidInput, match="frame-gap"):
-        ask(made(name), [clip], clip.times[None])
+        ask(made(name), [clip], clip.times[None] + 0.04)
 
 
 @keeping("before the first")
 def test_a_query_before_the_first_observation_is_answered(name):
-    clip = observed_clip(3)
-    assert bool(ask(made(name), [clip], clip.times[:1][None] - 0.03).isfinite().all())
+    model = made(name)
+    clip = clip_for(model, 3)
+    assert bool(ask(model, [clip], clip.times[:1][None] - 0.03).isfinite().all())
 
 
 @pytest.mark.parametrize("name", sorted(EXEMPT["before the first"]))
 def test_a_query_before_the_first_observation_is_refused_in_one_line(name):
-    clip = observed_clip(3)
-    with pytest.raises(InvalidInput, match="before the first observed frame") as refused:
-        ask(made(name), [clip], clip.times[:1][None] - 0.03)
+    model = made(name)
+    clip = clip_for(model, 3)
+    with pytest.raises(InvalidInput, match=r"before the first observed frame|cannot do interpolation") as refused:
+        ask(model, [clip], clip.times[:1][None] - 0.04)
     assert "\n" not in str(refused.value)
 
 
-def example(clip, task, channels=3, size=(16, 16)):
-    times = (
-        clip.times[[1, 2, 4]] + 0.011 if task == "interpolation" else clip.times[-1] + torch.tensor([0.02, 0.05, 0.1])
-    )
-    target = observed_clip(3, size=size, channels=channels, seed=9).frames
-    return Example(Batch.collate([clip]), times[None], target[None], task)
+def example(model, task):
+    clip = clip_for(model, 6, size=(16, 16))
+    last = len(clip) - 1
+    places = [1.3, 2.3, last - 0.7] if task == "interpolation" else [last + 0.5, last + 1.2, last + 2.5]
+    if not model.any_time:
+        places = [last + 1, last + 2, last + 3]
+    target = observed_clip(3, size=(16, 16), seed=9).frames
+    return Example(Batch.collate([clip]), spread(clip, places, model)[None], target[None], task)
 
 
 @pytest.mark.parametrize("name", trained)
 def test_every_output_channel_of_every_parameter_gets_a_gradient(name):
-    """In evaluation mode, where no batch normalisation takes a bias away again.
+    """In evaluation mode, where no batch normalisation takes a bias away again, from the frames or from the objective.
 
     A ReLU may be dead under some random weights, so that a channel has three tries.
     """
-    clip, tasks = observed_clip(6, size=(16, 16)), model_class(name).tasks
-    examples = [example(clip, task) for task in tasks]
     reached: dict[str, torch.Tensor] = {}
     for seed in range(3):
-        model = with_statistics_of(made(name, seed=seed), examples[0].observed, examples[0].query)
+        model = made(name, seed=seed)
+        examples = [example(model, task) for task in model.tasks]
+        model, objective = with_statistics_of(model, examples[0].observed, examples[0].query), model.objective()
         for asked in examples:
             frames = model(asked.observed, asked.query).frames
             (frames * torch.randn(frames.shape, generator=torch.Generator().manual_seed(1))).sum().backward()
+            sum(objective.model_terms(asked, objective.answer(model, asked)).values()).backward()
         for parameter_name, parameter in model.named_parameters():
             gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
             channels = gradient.reshape(gradient.shape[0] if gradient.dim() else 1, -1).any(dim=1)
@@ -387,15 +427,15 @@ def test_every_output_channel_of_every_parameter_gets_a_gradient(name):
 @pytest.mark.parametrize("name", trained)
 @pytest.mark.parametrize("task", TASKS)
 def test_a_few_steps_lower_the_loss(name, task):
-    if task not in model_class(name).tasks:
-        return
     torch.manual_seed(0)
     model = build(name, **SMALL.get(name, {})).train()
-    objective, asked = model.objective(), example(observed_clip(6, size=(16, 16)), task)
+    if task not in model.tasks:
+        return
+    objective, asked = model.objective(), example(model, task)
     optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
     losses = []
     for _ in range(8):
-        prediction = model(asked.observed, asked.query)
+        prediction = objective.answer(model, asked)
         loss = torch.stack(list(objective.model_terms(asked, prediction).values())).sum()
         optimiser.zero_grad()
         loss.backward()
@@ -407,7 +447,8 @@ def test_a_few_steps_lower_the_loss(name, task):
 
 @pytest.mark.parametrize("name", trained)
 def test_saving_and_loading_is_bit_equal(name, tmp_path):
-    model, clip = made(name), observed_clip(4)
+    model = made(name)
+    clip = clip_for(model, 4)
     again = checkpoints.load(checkpoints.save(model, tmp_path / name, name))
     assert {k: v.tolist() for k, v in model.state_dict().items()} == {
         k: v.tolist() for k, v in again.state_dict().items()

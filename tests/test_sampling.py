@@ -110,6 +110,16 @@ def test_irregular_windows_keep_their_ends_and_counts():
         assert chosen.asked[-1] == 19
 
 
+@pytest.mark.parametrize("scheme", ["regular", "irregular"])
+def test_supervised_training_asks_for_what_a_test_asks(scheme):
+    config = SamplingConfig(scheme=scheme, interpolation=1.0, supervised=True)
+    for seed in range(5):
+        taught, tested = (select(config, "interpolation", generator_for(seed), test) for test in (False, True))
+        assert torch.equal(taught.seen, tested.seen)
+        assert torch.equal(taught.asked, tested.asked)
+        assert not set(taught.seen.tolist()) & set(taught.asked.tolist())
+
+
 def test_every_inner_slot_of_an_irregular_window_is_drawn_equally_often():
     counts = torch.zeros(20)
     for chosen in draws(both("irregular"), "interpolation", 900):

@@ -210,11 +210,25 @@ def test_bfloat16_keeps_the_weights_wide_and_changes_them_little(tmp_path):
             {0: 0.01, 49: 0.5, 99: 1.0, 100: 1.0, 5100: 0.6, 10100: 0.2},
         ),
         ({"schedule": "cosine"}, {0: 1.0, 5050: 0.55, 10100: 0.1}),
+        ({"decay": 0.5, "every": 100, "floor": 0.2}, {0: 0.5, 99: 0.5, 100: 0.25, 200: 0.2}),
+        (
+            {"schedule": "steps", "milestones": ((0.5, 0.1), (0.75, 0.01))},
+            {0: 1.0, 5049: 1.0, 5050: 0.1, 7575: 0.01, 10099: 0.01},
+        ),
+        ({"schedule": "linear", "hold": 0.2, "floor": 0.0}, {0: 1.0, 2020: 1.0, 6060: 0.5, 10100: 0.0}),
     ],
 )
 def test_learning_rates_follow_their_schedule(fields, expected):
     for step, factor in expected.items():
         assert schedule(OptimiserConfig(**fields), step, 10100, 10) == pytest.approx(factor, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"every": 0}, {"milestones": ((0.5, 0.1), (0.2, 0.01))}, {"milestones": ((1.5, 0.1),)}, {"hold": -0.1}]
+)
+def test_schedules_that_cannot_be_are_refused(fields):
+    with pytest.raises(InvalidInput, match="expected"):
+        OptimiserConfig(**fields)
 
 
 # Which examples

@@ -67,11 +67,15 @@ def _fit(hint: Any, value: Any, owner: str) -> Any:
     for kind in typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,):
         if dataclasses.is_dataclass(kind) and isinstance(value, dict):
             return configure(kind, value, owner)  # type: ignore[arg-type]
-    if isinstance(value, list):
-        value = tuple(value)
+    value = _as_tuples(value)
     if not _matches(hint, value):
         raise InvalidInput(f"{owner} is {value!r}; expected {_name(hint)}")
     return float(value) if hint is float else value
+
+
+def _as_tuples(value: Any) -> Any:
+    """Lists, which YAML gives, as tuples, also within each other."""
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
 
 
 def _matches(hint: Any, value: Any) -> bool:

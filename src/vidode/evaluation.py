@@ -20,7 +20,7 @@ from vidode.clip import Batch, Clip, InvalidInput
 from vidode.datasets import VideoDataset
 from vidode.hiding import Question, questions, scheme
 from vidode.metrics import PROTOCOLS, FrameScores, Protocol, Scores, score_frames, summarise
-from vidode.models import VideoModel, parameter_count, require_task
+from vidode.models import VideoModel, model_name, parameter_count, require_task
 from vidode.provenance import DataChecksum, configuration, provenance, weights_checksum, write_json
 
 PIXELS_PER_CALL = 2**20
@@ -115,7 +115,7 @@ def measure(
     clips, stride: measure the first so many of every `stride`-th clip only.
     Raises `InvalidInput` for an unknown scheme, for one that the model cannot do, and where every clip is too short.
     """
-    require_task(model.eval(), scheme(scheme_name).task, model_name(model))
+    require_task(model.eval(), scheme(scheme_name).task)
     if stride < 1 or (clips is not None and clips < 1):
         raise InvalidInput(f"clips is {clips} and stride {stride}; expected at least 1 of each, or no clips for all")
     parts, checksum, skipped = [], DataChecksum(), 0
@@ -175,11 +175,6 @@ def describe_data(data: VideoDataset) -> dict[str, Any]:
     """Which data it is: name with split, and configuration, less where decoded frames are kept."""
     values = {key: value for key, value in configuration(data.config).items() if key != "cache"}
     return {"name": data_name(data), "clips": len(data), "configuration": values}
-
-
-def model_name(model: VideoModel) -> str:
-    """The name in the catalog, which is that of the file."""
-    return type(model).__module__.rpartition(".")[2]
 
 
 def data_name(data: VideoDataset) -> str:

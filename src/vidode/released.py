@@ -13,7 +13,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -110,7 +110,7 @@ class ReleasedVidOde(VideoModel):
 class ReleasedInterpolation(ReleasedVidOde):
     """Warps the first observed frame."""
 
-    tasks: ClassVar[tuple[Task, ...]] = ("interpolation",)
+    tasks = ("interpolation",)
 
     def start(self, seen: Tensor) -> Tensor:
         """See `ReleasedVidOde.start`."""
@@ -120,7 +120,7 @@ class ReleasedInterpolation(ReleasedVidOde):
 class ReleasedExtrapolation(ReleasedVidOde):
     """Warps the last observed frame."""
 
-    tasks: ClassVar[tuple[Task, ...]] = ("extrapolation",)
+    tasks = ("extrapolation",)
 
     def start(self, seen: Tensor) -> Tensor:
         """See `ReleasedVidOde.start`."""

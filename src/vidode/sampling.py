@@ -41,7 +41,8 @@ class SamplingConfig:
 
     interpolation: share of the batches, 0 to 1, that are interpolated; the others are extrapolated.
     frames_in, frames_out: of the regular and irregular schemes. window: frames of the irregular and withheld ones.
-    queries, max_hidden, max_beyond: of the withheld scheme.
+    queries, max_hidden, max_beyond: of the withheld scheme. supervised: interpolation of the regular and irregular
+    schemes asks for the hidden frames in training too, as in a test; the paper's training asks for the observed ones.
     """
 
     scheme: Literal["regular", "irregular", "withheld"] = "regular"
@@ -52,6 +53,7 @@ class SamplingConfig:
     queries: int = 2
     max_hidden: int = 3
     max_beyond: int = 3
+    supervised: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.interpolation <= 1:
@@ -178,7 +180,7 @@ def _regular(config: SamplingConfig, task: Task, generator: Generator, test: boo
         frames = torch.arange(config.length(task))
         return frames[: config.frames_in], frames[config.frames_in :]
     seen = torch.arange(0, 2 * config.frames_in, 2)
-    return seen, seen[:-1] + 1 if test else seen
+    return seen, seen[:-1] + 1 if test or config.supervised else seen
 
 
 def _irregular(config: SamplingConfig, task: Task, generator: Generator, test: bool) -> tuple[Tensor, Tensor]:
@@ -189,7 +191,7 @@ def _irregular(config: SamplingConfig, task: Task, generator: Generator, test: b
         return torch.tensor([0, *seen]), torch.tensor([*asked, last])
     inner = _subset(range(1, last), config.frames_in + config.frames_out - 2, generator)
     seen = [0, *inner, last]
-    return torch.tensor(seen), torch.tensor(_without(config.window, seen) if test else seen)
+    return torch.tensor(seen), torch.tensor(_without(config.window, seen) if test or config.supervised else seen)
 
 
 def _withheld(config: SamplingConfig, task: Task, generator: Generator, test: bool) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from vidode.clip import Batch, Clip, InvalidInput, Meaning
 from vidode.cuts import CutDetector
 from vidode.generation.gaps import Gap
-from vidode.models import Task, VideoModel, require_task
+from vidode.models import Task, VideoModel, model_name, require_task
 from vidode.sources import Frame
 
 PIXELS_PER_CALL = 2**21
@@ -51,12 +51,12 @@ class Maker:
 
     def __init__(self, model: VideoModel, meaning: Meaning, options: Options) -> None:
         self.model, self.meaning, self.options = model, meaning, options
-        self.name = type(model).__module__.rpartition(".")[2]
+        self.name = model_name(model)
         self.neighbours = int(model.config.neighbours)
 
     def require(self, task: Task) -> None:
         """Raise `InvalidInput` where the model cannot do a task."""
-        require_task(self.model, task, self.name)
+        require_task(self.model, task)
 
     def before(self, gap: Gap, times: Iterator[Fraction]) -> Iterator[Frame]:
         """Frames before the first observation, from those of its shot that follow."""

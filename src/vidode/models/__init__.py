@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from vidode.clip import Batch, InvalidInput
 from vidode.configuration import catalog, configure, member
+from vidode.windows import Windows
 
 Task = Literal["interpolation", "extrapolation"]
 TASKS: tuple[Task, ...] = ("interpolation", "extrapolation")
@@ -65,26 +66,63 @@ class Example:
 
 @dataclass(frozen=True)
 class OptimiserConfig:
-    """How the weights are stepped.
+    """How the weights are stepped, and what the learning rate is multiplied by on the way.
 
-    The learning rate is multiplied by `decay` at the start of every epoch, the first included, and never falls below
-    `floor` times its start (the released Vid-ODE; its paper has no floor). schedule "cosine" falls to the floor over
-    the whole run after `warmup` steps instead.
+    "decay": by `decay` at the start of every `every` steps, the first ones included, and never below `floor` in all;
+    without `every`, of every epoch (the released Vid-ODE; its paper has no floor).
+    "cosine": from 1 to `floor` along half a wave over the whole run, after `warmup` steps.
+    "steps": by the factor of the last of `milestones` (share of the run, factor) that was reached; by 1 before.
+    "linear": by 1 for the share `hold` of the run, then along a line to `floor` at its end.
     """
 
     name: Literal["adamax", "adam", "adamw"] = "adamax"
     learning_rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
-    schedule: Literal["decay", "cosine"] = "decay"
+    schedule: Literal["decay", "cosine", "steps", "linear"] = "decay"
     decay: float = 0.99
+    every: int | None = None
     floor: float = 0.1
     warmup: int = 0
+    milestones: tuple[tuple[float, float], ...] = ()
+    hold: float = 0.0
     clip_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.every is not None and self.every < 1:
+            raise InvalidInput(f"every is {self.every}; expected at least 1 step")
+        shares = [share for share, _ in self.milestones]
+        if shares != sorted(shares) or not all(0 <= share <= 1 for share in (*shares, self.hold)):
+            raise InvalidInput(
+                f"milestones are {self.milestones} and hold is {self.hold}; expected shares of the run in order, 0 to 1"
+            )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training run is. step: from zero, of `steps`. epoch: from zero."""
+
+    step: int = 0
+    steps: int = 1
+    epoch: int = 0
+
+    @property
+    def share(self) -> float:
+        """Of the run that is over, from 0 to 1."""
+        return self.step / self.steps
 
 
 class Objective(nn.Module, ABC):
-    """What a model is trained for. Critics, if any, are its submodules and have an optimiser of their own."""
+    """What a model is trained for. Critics, if any, are its submodules and have an optimiser of their own.
+
+    progress: how far the run is, for terms and schedules that change on the way; the loop keeps it up to date.
+    """
+
+    progress: Progress = Progress()
+
+    def answer(self, model: VideoModel, example: Example) -> Prediction:
+        """What the terms are about: the model's answer, unless it is trained on something else than it is used for."""
+        return model(example.observed, example.query)  # type: ignore[no-any-return]
 
     @abstractmethod
     def model_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
@@ -96,20 +134,24 @@ class Objective(nn.Module, ABC):
 
 
 class VideoModel(nn.Module, ABC):
-    """Frames at any time from frames at some times.
+    """Frames at some times from frames at other times.
 
     A concrete class states `tasks`, `any_time` and `config`, is built from its configuration alone, and keeps the
     laws of the design unless the contract test names it as exempt.
     """
 
-    tasks: ClassVar[tuple[Task, ...]] = TASKS
+    tasks: tuple[Task, ...] = TASKS
+    """What it can do; a model whose configuration decides it says so of itself once it is built."""
     trainable: ClassVar[bool] = True
     """False for a floor, which has nothing to learn."""
     any_time: ClassVar[bool] = True
-    """False for a model that gives only the next frame of a regular sequence."""
+    """False for a model that gives only the next frames of a regular sequence."""
+    exact: ClassVar[bool] = False
+    """True for a model that takes exactly `config.neighbours` observations, no fewer and no more."""
     optimiser: ClassVar[OptimiserConfig] = OptimiserConfig()
     config: Any
-    """The frozen dataclass that the model is built from, with the `channels` of its frames among its fields."""
+    """The frozen dataclass that the model is built from; `channels` of its frames, and `neighbours`, the observations
+    that a query sees on each side, are among its fields."""
 
     @abstractmethod
     def forward(self, observed: Batch, query: Tensor) -> Prediction:
@@ -159,8 +201,22 @@ def parameter_count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
-def require_task(model: VideoModel, task: Task, name: str) -> None:
-    """Raise `InvalidInput`, naming a model that can, where `model` cannot do `task`."""
+def model_name(model: VideoModel) -> str:
+    """The name in the catalog, which is that of the file."""
+    return type(model).__module__.rpartition(".")[2]
+
+
+def require_task(model: VideoModel, task: Task) -> None:
+    """Raise `InvalidInput`, naming models that can, where `model` cannot do `task`."""
     if task not in model.tasks:
-        able = [other for other in names() if task in model_class(other).tasks]
-        raise InvalidInput(f"{name} cannot do {task}; use {' or '.join(able)}")
+        able = [other for other in names() if task in model_class(other).tasks and model_class(other).any_time]
+        raise InvalidInput(f"{model_name(model)} cannot do {task}; use {' or '.join(able)}")
+
+
+def require_tasks(model: VideoModel, seen: Windows) -> None:
+    """Raise `InvalidInput`, naming models that can, where a query asks `model` for what it cannot do."""
+    inside = seen.has_right[seen.of_query]
+    if not bool(inside.all()):
+        require_task(model, "extrapolation")
+    if bool(inside.any()):
+        require_task(model, "interpolation")

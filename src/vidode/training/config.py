@@ -99,7 +99,7 @@ class TrainingConfig:
         if not model.trainable:
             raise InvalidInput(f"{self.model.name} has nothing to learn; choose another model to train")
         for task in self.sampling.tasks:
-            models.require_task(model, task, self.model.name)
+            models.require_task(model, task)
         return model
 
     def open_data(self, split: Split) -> VideoDataset:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from vidode.models import Example, OptimiserConfig, VideoModel, frozen
+from vidode.models import Example, OptimiserConfig, Progress, VideoModel, frozen
 from vidode.sampling import generator_for
 from vidode.training.config import TrainingConfig
 
@@ -59,7 +59,8 @@ class Learner(lightning.LightningModule):
         """
         torch.manual_seed(generator_for(self.config.seed, "model", self.done, self.global_rank).initial_seed())
         model_optimiser, *critic_optimisers = self._optimisers()
-        prediction = self.model(example.observed, example.query)
+        self.objective.progress = Progress(self.done, self.config.steps, self.done // self.steps_per_epoch)
+        prediction = self.objective.answer(self.model, example)
         terms: dict[str, Tensor] = {}
         for optimiser in critic_optimisers:
             critic_terms = self.objective.critic_terms(example, prediction)
@@ -123,7 +124,13 @@ def schedule(config: OptimiserConfig, step: int, steps: int, steps_per_epoch: in
     """What the learning rate of a step is multiplied by; see `OptimiserConfig`."""
     warm = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
     if config.schedule == "decay":
-        return warm * max(config.decay ** (step // steps_per_epoch + 1), config.floor)
+        return warm * max(config.decay ** (step // (config.every or steps_per_epoch) + 1), config.floor)
+    if config.schedule == "steps":
+        reached = [1.0, *(factor for share, factor in config.milestones if step >= share * steps)]
+        return warm * reached[-1]
+    if config.schedule == "linear":
+        left = min(1.0, (1 - step / steps) / (1 - config.hold)) if config.hold < 1 else 1.0
+        return warm * (config.floor + (1 - config.floor) * left)
     progress = max(0, step - config.warmup) / max(1, steps - config.warmup)
     return warm * (config.floor + (1 - config.floor) * 0.5 * (1 + math.cos(math.pi * progress)))
 
