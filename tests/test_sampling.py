@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -110,6 +112,36 @@ def test_irregular_windows_keep_their_ends_and_counts():
         assert chosen.asked[-1] == 19
 
 
+@pytest.mark.parametrize("max_gap", [5, 16])
+def test_sparse_windows_keep_their_ends_and_the_longest_gap(max_gap):
+    config = SamplingConfig("sparse", window=25, max_gap=max_gap)
+    inner = set()
+    for seed in range(300):
+        chosen = select(config, "extrapolation", generator_for(seed))
+        assert chosen.seen[[0, -1]].tolist() == [0, 19]
+        assert len(chosen.seen) == 5
+        assert 1 <= chosen.seen.diff().min() <= chosen.seen.diff().max() <= max_gap
+        assert chosen.asked.tolist() == [20, 21, 22, 23, 24]
+        inner |= set(chosen.seen[1:-1].tolist())
+    assert max_gap < 16 or inner == set(range(1, 19))
+
+
+def test_a_sparse_window_without_room_is_regular():
+    chosen = select(SamplingConfig("sparse", window=10), "extrapolation", generator_for(0))
+    assert chosen.seen.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_with_a_stride_every_so_manyth_frame_is_all_there_is(scheme):
+    for task in ("interpolation", "extrapolation"):
+        plain = SamplingConfig(scheme, interpolation=float(task == "interpolation"))
+        wide = dataclasses.replace(plain, stride=3)
+        assert wide.length(task) == 3 * (plain.length(task) - 1) + 1
+        near, far = (select(config, task, generator_for(4)) for config in (plain, wide))
+        assert torch.equal(far.seen, 3 * near.seen)
+        assert torch.equal(far.asked, 3 * near.asked)
+
+
 @pytest.mark.parametrize("scheme", ["regular", "irregular"])
 def test_supervised_training_asks_for_what_a_test_asks(scheme):
     config = SamplingConfig(scheme=scheme, interpolation=1.0, supervised=True)
@@ -212,6 +244,10 @@ def test_a_test_reads_from_the_start():
     [
         ({"interpolation": 1.5}, "interpolation is 1.5; expected a share"),
         ({"frames_in": 0}, "frames_in is 0"),
+        ({"scheme": "sparse", "window": 9}, "window is 9; expected at least 10"),
+        ({"scheme": "sparse", "interpolation": 0.5}, "interpolation is 0.5"),
+        ({"scheme": "sparse", "window": 80}, "do not span it"),
+        ({"stride": 0}, "stride is 0"),
         ({"scheme": "irregular", "window": 9}, "window is 9; expected at least 10"),
         ({"scheme": "irregular", "window": 10, "interpolation": 1.0}, "window is 10; expected at least 11"),
         ({"scheme": "withheld", "queries": 4, "max_beyond": 3}, "expected queries <= max_beyond"),

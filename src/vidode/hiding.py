@@ -9,9 +9,10 @@ regular-extrapolation     0 ... 4 of the first ten                      5 ... 9
 long-extrapolation        0 ... 9 of the first twenty                   10 ... 19
 irregular-interpolation   first, last and 8 others of the first twenty  the other ten
 irregular-extrapolation   first and 4 others of the first ten           5 of the ten after, the last among them
+sparse-20 ... sparse-100  5 of the first 25 (20 %) ... 5 (100 %)        the next five
 
-The last five are the windows of Vid-ODE (AAAI 2021), which measures one from the start of each clip; the long ones are
-those of its bouncing balls.
+The last ten are the windows of Vid-ODE (AAAI 2021), which measures one from the start of each clip; the long ones are
+those of its bouncing balls, the sparse ones of its climate data.
 """
 
 from __future__ import annotations
@@ -101,6 +102,15 @@ def _window(config: SamplingConfig, task: Task) -> Scheme:
     return Scheme(task, ask)
 
 
+RATES = (20, 40, 60, 80, 100)
+"""Of Vid-ODE's Figure 6: the share of frames that are observed, in percent."""
+
+
+def sparse(rate: int) -> SamplingConfig:
+    """Five frames out of 5 / r successive ones, r being the rate in percent, and the five after them."""
+    return SamplingConfig(scheme="sparse", window=round(5 * 100 / rate) + 5, frames_in=5, frames_out=5)
+
+
 REGULAR = SamplingConfig(scheme="regular")
 LONG = SamplingConfig(scheme="regular", frames_in=10, frames_out=10)
 IRREGULAR = SamplingConfig(scheme="irregular")
@@ -113,4 +123,5 @@ SCHEMES: dict[str, Scheme] = {
     "long-extrapolation": _window(LONG, "extrapolation"),
     "irregular-interpolation": _window(IRREGULAR, "interpolation"),
     "irregular-extrapolation": _window(IRREGULAR, "extrapolation"),
+    **{f"sparse-{rate}": _window(sparse(rate), "extrapolation") for rate in RATES},
 }

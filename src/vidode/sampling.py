@@ -14,8 +14,15 @@ withheld      Of W frames, some are hidden at random and `queries` of them asked
               Extrapolation: the clip ends early, in half of the cases with nothing hidden, and is asked for frames
               1 to max_beyond after its end.
 
-Regular and irregular windows are those of Vid-ODE (AAAI 2021, section 4.1). Its released irregular windows zero what
-is not seen and still encode it; here what is not seen is not in the batch. They also never draw the last window.
+sparse        Extrapolation alone. Of the first W - frames_out frames, the first, the last and frames_in - 2 others are
+              seen, no two of them farther apart than max_gap frames; the frames_out after them are asked.
+
+With a stride s, a window has s times as many frames, and the scheme sees every sth of them alone.
+
+Regular and irregular windows are those of Vid-ODE (AAAI 2021, section 4.1), sparse ones what it says of its climate
+data (five frames at random, gaps of up to 48 hours, and the five that regularly follow). Its released irregular windows
+zero what is not seen and still encode it; here what is not seen is not in the batch. They also never draw the last
+window.
 """
 
 from __future__ import annotations
@@ -40,12 +47,13 @@ class SamplingConfig:
     """See the module for the schemes.
 
     interpolation: share of the batches, 0 to 1, that are interpolated; the others are extrapolated.
-    frames_in, frames_out: of the regular and irregular schemes. window: frames of the irregular and withheld ones.
-    queries, max_hidden, max_beyond: of the withheld scheme. supervised: interpolation of the regular and irregular
-    schemes asks for the hidden frames in training too, as in a test; the paper's training asks for the observed ones.
+    frames_in, frames_out: of the regular, irregular and sparse schemes. window: frames of the others than the regular.
+    queries, max_hidden, max_beyond: of the withheld scheme. max_gap: of the sparse one. supervised: interpolation of
+    the regular and irregular schemes asks for the hidden frames in training too, as in a test; the paper's training
+    asks for the observed ones.
     """
 
-    scheme: Literal["regular", "irregular", "withheld"] = "regular"
+    scheme: Literal["regular", "irregular", "withheld", "sparse"] = "regular"
     interpolation: float = 0.0
     frames_in: int = 5
     frames_out: int = 5
@@ -53,12 +61,14 @@ class SamplingConfig:
     queries: int = 2
     max_hidden: int = 3
     max_beyond: int = 3
+    max_gap: int = 16
+    stride: int = 1
     supervised: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.interpolation <= 1:
             raise InvalidInput(f"interpolation is {self.interpolation}; expected a share of the batches from 0 to 1")
-        for name in ("frames_in", "frames_out", "queries", "max_hidden", "max_beyond"):
+        for name in ("frames_in", "frames_out", "queries", "max_hidden", "max_beyond", "max_gap", "stride"):
             if getattr(self, name) < 1:
                 raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least 1")
         least = _least_window(self)
@@ -74,8 +84,10 @@ class SamplingConfig:
     def length(self, task: Task) -> int:
         """L, the successive frames that a window of this task needs."""
         if self.scheme != "regular":
-            return self.window
-        return 2 * self.frames_in if task == "interpolation" else self.frames_in + self.frames_out
+            count = self.window
+        else:
+            count = 2 * self.frames_in if task == "interpolation" else self.frames_in + self.frames_out
+        return (count - 1) * self.stride + 1
 
 
 @dataclass(frozen=True)
@@ -109,8 +121,9 @@ def draw_task(config: SamplingConfig, generator: Generator) -> Task:
 
 def select(config: SamplingConfig, task: Task, generator: Generator, test: bool = False) -> Selection:
     """Draw what is seen and asked in a window of `config.length(task)` frames. K is the same at every draw."""
-    choose = {"regular": _regular, "irregular": _irregular, "withheld": _withheld}[config.scheme]
-    return Selection(*choose(config, task, generator, test))
+    choose = {"regular": _regular, "irregular": _irregular, "withheld": _withheld, "sparse": _sparse}[config.scheme]
+    seen, asked = choose(config, task, generator, test)
+    return Selection(seen * config.stride, asked * config.stride)
 
 
 def cut(window: Clip, selection: Selection) -> Sample:
@@ -175,9 +188,18 @@ def first_window(clip: Clip, config: SamplingConfig, task: Task) -> Clip:
     return clip[:length]
 
 
+def _sparse(config: SamplingConfig, task: Task, generator: Generator, test: bool) -> tuple[Tensor, Tensor]:
+    last = config.window - config.frames_out - 1
+    while True:  # a draw with a longer gap is drawn again, so that every other set stays equally likely
+        inner = _subset(range(1, last), config.frames_in - 2, generator)
+        seen = torch.tensor([0, *inner, last])
+        if int(seen.diff().max()) <= config.max_gap:
+            return seen, torch.arange(last + 1, config.window)
+
+
 def _regular(config: SamplingConfig, task: Task, generator: Generator, test: bool) -> tuple[Tensor, Tensor]:
     if task == "extrapolation":
-        frames = torch.arange(config.length(task))
+        frames = torch.arange(config.frames_in + config.frames_out)
         return frames[: config.frames_in], frames[config.frames_in :]
     seen = torch.arange(0, 2 * config.frames_in, 2)
     return seen, seen[:-1] + 1 if test or config.supervised else seen
@@ -246,6 +268,17 @@ def _remeasured(observed: Clip) -> Clip:
 
 
 def _least_window(config: SamplingConfig) -> int:
+    if config.scheme == "sparse":
+        if config.interpolation > 0 or config.frames_in < 2:
+            raise InvalidInput(
+                f"interpolation is {config.interpolation} and frames_in {config.frames_in} of the sparse scheme;"
+                " expected 0 and at least 2"
+            )
+        if config.window - config.frames_out - 1 > (config.frames_in - 1) * config.max_gap:
+            raise InvalidInput(
+                f"window is {config.window}; {config.frames_in} frames at most {config.max_gap} apart do not span it"
+            )
+        return config.frames_in + config.frames_out
     if config.scheme == "irregular":
         inside = config.frames_in + config.frames_out + 1 if config.interpolation > 0 else 0
         beyond = 2 * max(config.frames_in, config.frames_out) if config.interpolation < 1 else 0

@@ -10,7 +10,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, get_type_hints
 
 from torch import Tensor, nn
@@ -148,6 +148,8 @@ class VideoModel(nn.Module, ABC):
     """False for a model that gives only the next frames of a regular sequence."""
     exact: ClassVar[bool] = False
     """True for a model that takes exactly `config.neighbours` observations, no fewer and no more."""
+    supervised: ClassVar[bool] = False
+    """True for a model that learns interpolation from frames between the observed ones."""
     optimiser: ClassVar[OptimiserConfig] = OptimiserConfig()
     config: Any
     """The frozen dataclass that the model is built from; `channels` of its frames, and `neighbours`, the observations
@@ -160,6 +162,16 @@ class VideoModel(nn.Module, ABC):
     @abstractmethod
     def objective(self) -> Objective:
         """A new objective with new critics."""
+
+    @classmethod
+    def sized(cls, share: float, size: tuple[int, int]) -> dict[str, Any]:
+        """Options for a network of this share of the default width, on frames of height and width `size`.
+
+        `width` is scaled where the configuration has one; a model that has other widths, or is bound to a size of
+        frames, says so itself.
+        """
+        default: dict[str, Any] = {known.name: known.default for known in fields(get_type_hints(cls)["config"])}
+        return {"width": max(1, round(share * default["width"]))} if "width" in default else {}
 
 
 def names() -> list[str]:

@@ -1,0 +1,18 @@
+"""The tables and figures of the paper, one file each; its name is what `vidode reproduce` is asked for."""
+
+from __future__ import annotations
+
+import sys
+
+from vidode.configuration import catalog, member
+from vidode.experiments.reproduction.experiment import Experiment
+
+
+def names() -> list[str]:
+    """Every experiment's name: tables first, in order of number."""
+    return sorted(catalog(sys.modules[__name__]), key=lambda name: (name.startswith("figure"), name))
+
+
+def experiment(name: str) -> Experiment:
+    """An experiment by name. Raises `InvalidInput` naming the closest."""
+    return member(sys.modules[__name__], name, Experiment, "experiment")()  # type: ignore[type-abstract]

@@ -1,0 +1,46 @@
+"""Table 1: models with neural ODEs, in interpolation and extrapolation."""
+
+from __future__ import annotations
+
+from vidode.experiments.reproduction import rows
+from vidode.experiments.reproduction.experiment import Experiment, labels
+from vidode.experiments.reproduction.jobs import Job, Places
+from vidode.experiments.reproduction.outcomes import VIDEO, Claim, Outcomes, judged, table
+from vidode.experiments.reproduction.published import EXTRAPOLATION, INTERPOLATION, Printed
+from vidode.experiments.reproduction.scales import Scale
+from vidode.models import TASKS, Task
+
+BASELINES = ("latent_ode", "ode2vae", "ode_fc", "ode_conv")
+MODELS = (*BASELINES, "vid_ode")
+
+
+class Table1(Experiment):
+    """Latent ODE, ODE2VAE, ODE-FC and ODE-Conv beside Vid-ODE."""
+
+    title = "Table 1: models with neural ODEs"
+
+    def jobs(self, scale: Scale) -> list[Job]:
+        """Every model in both tasks on the action and animation sets."""
+        made = []
+        for task in TASKS:
+            made += rows.trained(MODELS, task, scale, "actions") + rows.vid_ode_as_released(task, scale, "actions")
+            made += rows.ours(task, scale, "actions") + rows.floors(task, scale, "actions")
+        return made
+
+    def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
+        """A table for each task, and the claims."""
+        parts, sets = [], labels(scale, "actions")
+        for task in TASKS:
+            titles = rows.titles([job for job in self.jobs(scale) if job.task == task])
+            parts.append(table(outcomes, titles, [(task, data) for data in sets], VIDEO, printed))
+        claims = [Claim("vid_ode", worse, task, data, VIDEO) for task in TASKS for data in sets for worse in BASELINES]
+        claims += [Claim("ode_conv", "ode_fc", task, data, VIDEO) for task in TASKS for data in sets]
+        own = [Claim(rows.OURS, "vid_ode", task, data, VIDEO) for task in TASKS for data in sets]
+        parts += ["What the paper claims of it:\n", judged(claims, outcomes), "Ours:\n", judged(own, outcomes)]
+        return "\n".join(parts)
+
+
+def printed(title: str, task: Task, data: str) -> Printed | None:
+    """The paper's scores."""
+    of_task = INTERPOLATION if task == "interpolation" else EXTRAPOLATION
+    return of_task.get(title, {}).get(data)

@@ -1,0 +1,36 @@
+"""Table 3: interpolation beside the models made for it."""
+
+from __future__ import annotations
+
+from vidode.experiments.paper.table1 import printed
+from vidode.experiments.reproduction import rows
+from vidode.experiments.reproduction.experiment import Experiment, labels
+from vidode.experiments.reproduction.jobs import Job, Places
+from vidode.experiments.reproduction.outcomes import VIDEO, Claim, Outcomes, judged, table
+from vidode.experiments.reproduction.scales import Scale
+from vidode.models import Task
+
+TASK: Task = "interpolation"
+MODELS = ("deep_voxel_flow", "unsupervised_interpolation", "vid_ode")
+
+
+class Table3(Experiment):
+    """Deep Voxel Flow, which is supervised, and unsupervised video interpolation beside Vid-ODE."""
+
+    title = "Table 3: interpolation"
+
+    def jobs(self, scale: Scale) -> list[Job]:
+        """Frames 0, 2, 4, 6, 8 in, 1, 3, 5, 7 out, on the action and animation sets."""
+        made = rows.trained(MODELS, TASK, scale, "actions") + rows.vid_ode_as_released(TASK, scale, "actions")
+        return made + rows.ours(TASK, scale, "actions") + rows.floors(TASK, scale, "actions")
+
+    def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
+        """The table, and the claims."""
+        sets = labels(scale, "actions")
+        head = table(outcomes, rows.titles(self.jobs(scale)), [(TASK, data) for data in sets], VIDEO, printed)
+        claims = [Claim("vid_ode", "unsupervised_interpolation", TASK, data, VIDEO) for data in sets]
+        claims += [Claim("deep_voxel_flow", "vid_ode", TASK, data, VIDEO) for data in sets]
+        own = [Claim(rows.OURS, "vid_ode", TASK, data, VIDEO) for data in sets]
+        return "\n".join(
+            [head, "What the paper claims of it:\n", judged(claims, outcomes), "Ours:\n", judged(own, outcomes)]
+        )

@@ -1,0 +1,71 @@
+"""Table 5: the ladder of ablations, from ODE-Conv (A) to Vid-ODE (E)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+from vidode.experiments.reproduction import rows
+from vidode.experiments.reproduction.experiment import Experiment, labels
+from vidode.experiments.reproduction.jobs import Job, Places
+from vidode.experiments.reproduction.outcomes import VIDEO, Claim, Outcomes, judged, table
+from vidode.experiments.reproduction.published import LADDER, Printed
+from vidode.experiments.reproduction.scales import Scale
+from vidode.models import TASKS, Task
+
+STEPS: Mapping[str, Mapping[str, Any]] = {
+    "B: + ODE-ConvGRU": {"output": "frame", "objective": {"difference": 0.0, "image": 0.0, "sequence": 0.0}},
+    "C: + critics": {"output": "frame", "objective": {"difference": 0.0}},
+    "D: + flow": {"output": "flow", "objective": {"difference": 0.0}},
+}
+"""Between A and E: what differs from Vid-ODE."""
+LETTERS = {"ode_conv": "A", "vid_ode": "E", **{title: title[0] for title in STEPS}}
+TITLES = ("ode_conv", *STEPS, "vid_ode")
+REVERSED = "vid_ode, forward in time"
+"""Vid-ODE reads its inputs backwards, which the paper finds slightly better."""
+
+
+class Table5(Experiment):
+    """What each part of Vid-ODE adds."""
+
+    title = "Table 5: ablation"
+
+    def jobs(self, scale: Scale) -> list[Job]:
+        """Every step of the ladder in both tasks; A and E are rows of Table 1 where the set is one of its sets."""
+        made = []
+        for task in TASKS:
+            made += rows.trained(("ode_conv", "vid_ode"), task, scale, "ladder")
+            changed = {**STEPS, REVERSED: {"encoder": {"direction": "forward"}}}
+            made += [
+                Job("vid_ode", task, data, seed, label=label, options=options)
+                for data in scale.data.get("ladder", ())
+                for label, options in changed.items()
+                for seed in scale.seeds
+            ]
+        return made
+
+    def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
+        """The ladder, and the claims: each step as the paper's own numbers go, metric by metric."""
+        sets = labels(scale, "ladder")
+        columns = [(task, data) for task in TASKS for data in sets]
+        head = table(outcomes, [*TITLES, REVERSED], columns, VIDEO, printed)
+        claims = [claim for task, data in columns for claim in ladder_claims(task, data)]
+        claims += [Claim("vid_ode", REVERSED, task, data, VIDEO) for task, data in columns]
+        return "\n".join([head, "What the paper claims of it:\n", judged(claims, outcomes)])
+
+
+def ladder_claims(task: Task, data: str) -> list[Claim]:
+    """That each step is as far up or down as the paper prints it, one metric a claim."""
+    made = []
+    for lower, upper in pairwise(TITLES):
+        for metric in VIDEO:
+            before, after = (getattr(LADDER[LETTERS[title]][task], metric.attribute) for title in (lower, upper))
+            up = metric.better * (after - before) > 0
+            made.append(Claim(*((upper, lower) if up else (lower, upper)), task, data, (metric,)))
+    return made
+
+
+def printed(title: str, task: Task, data: str) -> Printed | None:
+    """The paper's scores on KTH."""
+    return LADDER[LETTERS[title]][task] if title in LETTERS else None

@@ -1,0 +1,1 @@
+"""What the reproductions of the paper's tables and figures share: scales, jobs, outcomes and claims."""

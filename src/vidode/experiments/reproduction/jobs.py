@@ -1,0 +1,182 @@
+"""Jobs: one model, trained on one data set for one task from one seed, then measured. Tables share them.
+
+A job leaves a row, `rows/NAME.json`: the scores under both protocols, where they come from, what the training took and
+its curves. A row that is there is read; it is made again where what it was made from changed. Trainings resume.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from vidode import checkpoints
+from vidode.blocks.perceptual import Lpips
+from vidode.configuration import plain
+from vidode.evaluation import Row, describe_data, measure, report
+from vidode.experiments.reproduction.scales import DataChoice, Scale
+from vidode.metrics import Protocol, Scores
+from vidode.models import Task, VideoModel, config_class, model_class
+from vidode.provenance import weights_checksum, write_json
+from vidode.training import Choice, RunConfig, TrainingConfig, train
+
+log = logging.getLogger(__name__)
+
+CURVE_POINTS = 40
+"""Rows of a training's log, about, that are kept with its scores."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is trained and measured.
+
+    label: in tables, where it is not the model's name. options: of the model, beside those of the scale. training:
+    fields of `TrainingConfig` that differ from the harness. scheme: to measure by, where it is not the data's.
+    """
+
+    model: str
+    task: Task
+    data: DataChoice
+    seed: int = 0
+    label: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    scheme: str = ""
+
+    @property
+    def title(self) -> str:
+        """In tables."""
+        return self.label or self.model
+
+    @property
+    def run_name(self) -> str:
+        """Of the training, which does not depend on how it is measured."""
+        words = (self.title, self.task, self.data.label, f"seed{self.seed}")
+        return re.sub(r"[^\w.]+", "-", "-".join(words)).strip("-")
+
+    @property
+    def name(self) -> str:
+        """Of the row's file, different for different jobs."""
+        return f"{self.run_name}-{self.measured_by}" if self.scheme else self.run_name
+
+    @property
+    def measured_by(self) -> str:
+        """The way to hide frames."""
+        return self.scheme or self.data.schemes[self.task]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things are. data: the folder of data sets. results: of this scale. runs: trainings, not to be kept."""
+
+    results: Path
+    runs: Path
+    data: Path | None = None
+    cache: Path | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job gave. rows: by protocol. training: seconds, steps, parameters; curve: columns of its log."""
+
+    job: Job
+    rows: Mapping[Protocol, Row]
+    training: Mapping[str, Any]
+    curve: Mapping[str, list[float]]
+
+    def scores(self, protocol: Protocol) -> Scores:
+        """Under a protocol."""
+        return self.rows[protocol].scores
+
+
+def training_of(job: Job, scale: Scale, places: Places) -> TrainingConfig:
+    """The harness of every model: the data's windows, the paper's augmentation, the same number of updates.
+
+    Optimisers are each model's own (`VideoModel.optimiser`).
+    """
+    kind, config = model_class(job.model), {known.name for known in fields(config_class(job.model))}
+    sampling = job.data.sampling[job.task]
+    options = {**kind.sized(scale.width, job.data.size), "channels": job.data.channels}
+    options |= {"neighbours": sampling.frames_in} if sampling.scheme != "withheld" else {}
+    options |= {"task": job.task} if "task" in config else {}
+    if job.data.absolute is not None and "time_scale" in config:
+        options["time_scale"] = {"kind": "absolute", "per_unit": job.data.absolute}
+    steps = scale.steps_on(job.data)
+    return TrainingConfig(
+        **{
+            "model": Choice(job.model, {**options, **job.options}),
+            "data": Choice(job.data.name, job.data.configuration(places.data, places.cache)),
+            "steps": steps,
+            "sampling": replace(sampling, supervised=kind.supervised),
+            "augmentation": scale.augmentation if job.data.augmented else None,
+            "batch_size": scale.batch_size,
+            "steps_per_epoch": max(1, round(steps / scale.epochs)),
+            "seed": job.seed,
+            "run": RunConfig(log_every=max(1, steps // CURVE_POINTS), checkpoint_every=250, keep=1),
+            **job.training,
+        }
+    )
+
+
+def carry_out(job: Job, scale: Scale, places: Places, lpips: Lpips | None, command: str) -> Outcome:
+    """The job's outcome: from its row where that is there, else made."""
+    path = places.results / "rows" / f"{job.name}.json"
+    key = _key(job, scale, places, lpips)
+    if not path.is_file() or json.loads(path.read_text())["key"] != key:
+        log.info("%s", job.name)
+        model, training, curve = _trained(job, scale, places)
+        data = job.data.open("test", places.data, places.cache)
+        measured = measure(model, data, job.measured_by, lpips=lpips, seed=0, clips=scale.clips)
+        measured = replace(measured, model=job.title, data=job.data.label)
+        facts = report(measured, model, data, command)
+        write_json(path, {**facts, "training": training, "curve": curve, "key": key})
+    return read_outcome(job, path)
+
+
+def read_outcome(job: Job, path: Path) -> Outcome:
+    """What a row's file holds."""
+    values = json.loads(path.read_text())
+    rows = {row["protocol"]: Row.from_plain(row) for row in values["rows"]}
+    return Outcome(job, rows, values["training"], values["curve"])
+
+
+def load_trained(job: Job, scale: Scale, places: Places) -> VideoModel:
+    """The job's model, trained where it is not yet."""
+    return _trained(job, scale, places)[0]
+
+
+def _trained(job: Job, scale: Scale, places: Places) -> tuple[VideoModel, dict[str, Any], dict[str, list[float]]]:
+    if not model_class(job.model).trainable:
+        return checkpoints.load(job.model), {}, {}
+    folder = places.runs / scale.name / job.run_name
+    saved = train(training_of(job, scale, places), folder)
+    card = checkpoints.describe(saved).card
+    told = {name: card[name] for name in ("steps", "seconds", "parameters", "threads", "commit")}
+    return checkpoints.load(saved), told, _curve(folder / "metrics.csv")
+
+
+def _curve(path: Path) -> dict[str, list[float]]:
+    """The columns of a training's log that are filled in every row."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    full = [name for name in rows[0] if all(row[name] for row in rows)]
+    return {name: [float(row[name]) for row in rows] for name in full}
+
+
+def _key(job: Job, scale: Scale, places: Places, lpips: Lpips | None) -> Any:
+    """What a row is made from: plain values, as JSON has them."""
+    kind, place = model_class(job.model), replace(places, data=None, cache=None)
+    key = {
+        "training": plain(training_of(job, scale, place)) if kind.trainable else None,
+        "optimiser": plain(kind.optimiser),
+        "data": describe_data(job.data.open("test", places.data, places.cache)),
+        "scheme": job.measured_by,
+        "clips": scale.clips,
+        "lpips": None if lpips is None else weights_checksum(lpips),
+    }
+    return json.loads(json.dumps(key))

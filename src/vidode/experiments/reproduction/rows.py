@@ -1,0 +1,79 @@
+"""The rows that several tables share, so that each is trained once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from vidode.experiments.reproduction.experiment import FLOORS
+from vidode.experiments.reproduction.jobs import Job
+from vidode.experiments.reproduction.scales import DataChoice, Role, Scale
+from vidode.models import Task
+from vidode.sampling import SamplingConfig
+
+RELEASED = "vid_ode (released)"
+OURS = "anchored_vid_ode (supervised)"
+OURS_UNSUPERVISED = "anchored_vid_ode (five inputs)"
+
+AS_RELEASED: Mapping[str, Any] = {
+    "chain": {"points": "queried", "origin": "first_query", "extra": 0.0},
+    "encoder": {"unused_half": True},
+    "statistics": "batch",
+}
+"""Vid-ODE as its released code trains and tests it."""
+
+
+def trained(names: tuple[str, ...], task: Task, scale: Scale, role: Role) -> list[Job]:
+    """Models of the paper by name, from every seed, on every data set of a role."""
+    return [Job(name, task, data, seed) for data in scale.data.get(role, ()) for name in names for seed in scale.seeds]
+
+
+def vid_ode_as_released(task: Task, scale: Scale, role: Role) -> list[Job]:
+    """The paper's model as its code is."""
+    return [
+        Job("vid_ode", task, data, seed, label=RELEASED, options=AS_RELEASED)
+        for data in scale.data.get(role, ())
+        for seed in scale.seeds
+    ]
+
+
+def ours(task: Task, scale: Scale, role: Role) -> list[Job]:
+    """The anchored model, trained on frames withheld from whole windows and, apart, from the five inputs alone."""
+    return [
+        Job("anchored_vid_ode", task, data, seed, label=label, training={"sampling": sampling(data, task)})
+        for data in scale.data.get(role, ())
+        for label, sampling in ((OURS, _withheld), (OURS_UNSUPERVISED, _among_the_inputs))
+        for seed in scale.seeds
+    ]
+
+
+def floors(task: Task, scale: Scale, role: Role) -> list[Job]:
+    """The floors. In extrapolation the blend is the copy."""
+    names = FLOORS if task == "interpolation" else tuple(name for name in FLOORS if name != "blend")
+    return [Job(name, task, data) for data in scale.data.get(role, ()) for name in names]
+
+
+def _withheld(data: DataChoice, task: Task) -> SamplingConfig:
+    regular = data.sampling[task]
+    share = 1.0 if task == "interpolation" else 0.0
+    window = regular.length(task) - (task == "interpolation")
+    beyond = regular.frames_out
+    return SamplingConfig("withheld", share, window=window, queries=2, max_hidden=1, max_beyond=beyond)
+
+
+def _among_the_inputs(data: DataChoice, task: Task) -> SamplingConfig:
+    regular = data.sampling[task]
+    if task == "interpolation":
+        return SamplingConfig("withheld", 1.0, window=regular.frames_in, queries=1, max_hidden=1, stride=2)
+    return SamplingConfig("withheld", 0.0, window=regular.frames_in, queries=1, max_hidden=1, max_beyond=2)
+
+
+def titles(jobs: list[Job]) -> list[str]:
+    """Of rows, in order, once each."""
+    return list(dict.fromkeys(job.title for job in jobs))
+
+
+def with_seed(job: Job, seed: int) -> Job:
+    """The same job from another seed."""
+    return replace(job, seed=seed)

@@ -1,0 +1,70 @@
+"""Run experiments: carry out the jobs that they share, once each, and write their pages."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+from vidode.blocks.perceptual import Lpips
+from vidode.experiments import paper
+from vidode.experiments.reproduction.jobs import Job, Outcome, Places, carry_out
+from vidode.experiments.reproduction.outcomes import PROTOCOL, Outcomes
+from vidode.experiments.reproduction.scales import Scale
+from vidode.provenance import command_line, write_text
+
+log = logging.getLogger(__name__)
+
+
+def chosen(names: Iterable[str]) -> list[str]:
+    """The experiments of these names; "all" is every one. Raises `InvalidInput` naming the closest."""
+    every = paper.names()
+    wanted = [each for name in names for each in (every if name == "all" else [name])]
+    for name in wanted:
+        paper.experiment(name)
+    return list(dict.fromkeys(wanted))
+
+
+def reproduce(names: Iterable[str], scale: Scale, places: Places, lpips: Lpips | None = None) -> list[Path]:
+    """Train and measure what is missing, and write a page for each experiment; the pages' paths.
+
+    What was cut off goes on where it stopped. Raises `InvalidInput` for an unknown name and for missing data.
+    """
+    wanted, done, pages = chosen(names), {}, []
+    for name in wanted:
+        experiment = paper.experiment(name)
+        jobs = experiment.jobs(scale)
+        for job in jobs:
+            if job.name not in done:
+                done[job.name] = carry_out(job, scale, places, lpips, command(name, scale))
+        outcomes = Outcomes([_outcome(done, job) for job in jobs])
+        body = experiment.present(outcomes, scale, places)
+        pages.append(_write(name, experiment.title, body, scale, places))
+    return pages
+
+
+def command(name: str, scale: Scale) -> str:
+    """What to type to get it again."""
+    return command_line(["vidode", "reproduce", name, "--scale", scale.name])
+
+
+def _outcome(done: dict[str, Outcome], job: Job) -> Outcome:
+    return done[job.name]
+
+
+def _write(name: str, title: str, body: str, scale: Scale, places: Places) -> Path:
+    path = places.results / f"{name}.md"
+    head = f"# {title}\n\n`{command(name, scale)}`\n\n{described(scale)}\n\n"
+    write_text(path, head + body)
+    return path
+
+
+def described(scale: Scale) -> str:
+    """What the scale is, in a paragraph."""
+    updates = f"{scale.steps:,} updates" if scale.steps else f"{scale.epochs} epochs"
+    seeds = f"{len(scale.seeds)} seeds (mean ± half of the distance between them)" if scale.seeds[1:] else "one seed"
+    return (
+        f"Scale {scale.name}: every model at {scale.width:g} of the paper's width, {updates} of {scale.batch_size}"
+        f" clips, {seeds}. Protocol {PROTOCOL}; bold is best of ours; the paper's column stands beside each of ours, of"
+        " the paper's own data. Each row is a file in rows/ with its configuration, seed, commit and checksums."
+    )
