@@ -31,5 +31,5 @@ clean:
 $(READY): pyproject.toml constraints-dev.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints-dev.txt --editable '.[optical-flow]' --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints-dev.txt --editable '.[optical-flow,grids]' --group dev
 	touch $(READY)

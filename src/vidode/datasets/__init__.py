@@ -11,12 +11,14 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_type_hints
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from vidode.clip import Clip, InvalidInput
+from vidode.clip import Clip, InvalidInput, Meaning
 from vidode.configuration import catalog, configure, member
 from vidode.footage import Decode, Preparation, Reel, Take
+from vidode.gridded import Scaling, Series
 
 Split = Literal["train", "validation", "test"]
 
@@ -80,7 +82,7 @@ class RecordedDataset(VideoDataset):
 
     def __init__(self, config: Any, split: Split) -> None:
         super().__init__(config, split)
-        self.takes = self.find(self._root())
+        self.takes = self.find(existing_root(config, self.downloads))
         if not self.takes:
             raise InvalidInput(f"{config.root!r} holds no clips of the {split} split; {self.downloads}")
 
@@ -107,13 +109,65 @@ class RecordedDataset(VideoDataset):
         """A file of this data set."""
         return Reel(path, preparation, Path(self.config.cache) if self.config.cache else None, decode)
 
-    def _root(self) -> Path:
-        if not self.config.root:
-            raise InvalidInput(f"no root is given; expected the folder that holds the data: {self.downloads}")
-        root = Path(self.config.root).expanduser()
-        if not root.is_dir():
-            raise InvalidInput(f"root {self.config.root!r} is not a folder; {self.downloads}")
-        return root
+
+class SeriesDataset(VideoDataset):
+    """One long record of fields, of which each split is a range of frames in order of time.
+
+    A concrete class reads it; its configuration has a `root`, the `train` frames that come first, and the `frames` of
+    a clip, none for the whole split. Channels are scaled to [0, 1] by the extremes of the training part, so that a
+    test may lie outside. Frames in which a channel is missing altogether are left out: the gaps there are longer.
+    """
+
+    def __init__(self, config: Any, split: Split) -> None:
+        super().__init__(config, split)
+        series = self.read(existing_root(config, self.downloads))
+        if not 0 < config.train < len(series):
+            raise InvalidInput(f"train is {config.train} of {len(series)} frames; expected some of them, not all")
+        training, test = series[: config.train], series[config.train :]
+        self.scaling = Scaling.of(training)
+        chosen = training if split == "train" else test
+        self.series = chosen[chosen.complete]
+        self.meaning = Meaning(channels=self.series.names)
+        if config.frames is not None and config.frames > len(self.series):
+            raise InvalidInput(f"frames is {config.frames}; the {split} split has {len(self.series)} complete ones")
+
+    @abstractmethod
+    def read(self, root: Path) -> Series:
+        """The whole record."""
+
+    def __len__(self) -> int:
+        return 1 if self.config.frames is None else len(self.series) // self.config.frames
+
+    def clip(self, index: int) -> Clip:
+        """Clip `index` of those that follow each other without overlap."""
+        length = self.config.frames or len(self.series)
+        return self._clip(index * length, length)
+
+    def window(self, index: int, length: int, generator: torch.Generator) -> Clip:
+        """`length` successive frames from anywhere in the split: where clips are cut does not bind training."""
+        if length > len(self.series):
+            raise InvalidInput(f"the {self.split} split has {len(self.series)} frames; expected at least {length}")
+        return self._clip(int(torch.randint(len(self.series) - length + 1, (), generator=generator)), length)
+
+    def _clip(self, start: int, length: int) -> Clip:
+        part = self.series[start : start + length]
+        valid = np.isfinite(part.values)
+        return Clip(
+            torch.from_numpy(self.scaling.unit(part.values)),
+            torch.from_numpy(part.times.copy()),
+            None if valid.all() else torch.from_numpy(valid),
+            self.meaning,
+        )
+
+
+def existing_root(config: Any, downloads: str) -> Path:
+    """The folder that holds the data. Raises `InvalidInput`, saying what to put where, for none."""
+    if not config.root:
+        raise InvalidInput(f"no root is given; expected the folder that holds the data: {downloads}")
+    root = Path(config.root).expanduser()
+    if not root.is_dir():
+        raise InvalidInput(f"root {config.root!r} is not a folder; {downloads}")
+    return root
 
 
 def names() -> list[str]:

@@ -1,0 +1,62 @@
+"""ERA5 reanalysis: any variables of one NetCDF file, such as hourly temperature two metres above the ground."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vidode.clip import InvalidInput
+from vidode.datasets import SeriesDataset
+from vidode.gridded import Series, grid_file, seconds, thinned, variable
+
+TIMES = ("time", "valid_time")
+"""What the Climate Data Store calls the times, before and since 2024."""
+
+
+@dataclass(frozen=True)
+class Era5Config:
+    """Where and what.
+
+    root: the folder with the file. file: its name, or none for the only one there. variables: the channels. side: of
+    the grid in cells at most, by averaging blocks; none keeps it. train, frames: see `SeriesDataset`.
+    """
+
+    root: str = ""
+    file: str | None = None
+    variables: tuple[str, ...] = ("t2m",)
+    side: int | None = None
+    train: int = 600
+    frames: int | None = None
+
+
+class Era5(SeriesDataset):
+    """Fields at regular times; what is irregular is drawn from them."""
+
+    config: Era5Config
+    downloads = (
+        "get variables of 'ERA5 hourly data on single levels' as NetCDF from the Copernicus Climate Data Store, and put"
+        " the file into root; it was developed with t2m over the United Kingdom in March 2019 (744 hours, 33x49 cells)"
+    )
+
+    def read(self, root: Path) -> Series:
+        """The variables as channels."""
+        path = self._file(root)
+        with grid_file(path) as dataset:
+            name = next((name for name in TIMES if name in dataset.variables), None)
+            if name is None:
+                raise InvalidInput(f"{str(path)!r} has no times; expected a variable {' or '.join(TIMES)}")
+            fields = [thinned(variable(dataset, each, path), self.config.side) for each in self.config.variables]
+            units = tuple(str(dataset[each].attrs.get("units", "")) for each in self.config.variables)
+            times = seconds(dataset[name].values)
+        return Series(np.stack(fields, axis=1), times, self.config.variables, units)
+
+    def _file(self, root: Path) -> Path:
+        if self.config.file is not None:
+            found = [root / self.config.file] if (root / self.config.file).is_file() else []
+        else:
+            found = sorted(root.glob("*.nc"))
+        if len(found) != 1:
+            raise InvalidInput(f"{str(root)!r} holds {len(found)} such files; name one with `file`: {self.downloads}")
+        return found[0]

@@ -1,0 +1,64 @@
+"""A winter storm over North America, January 1996: pressure, wind and temperature every six hours, with holes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vidode.clip import InvalidInput
+from vidode.datasets import SeriesDataset
+from vidode.gridded import Array, Series, grid_file, variable
+
+UNITS = {"P": "Pa", "U": "m/s", "V": "m/s", "T": "K", "U500": "m/s", "V500": "m/s"}
+"""Of sea-level pressure, wind and temperature near the ground, and wind at 500 hPa."""
+MISSING = (-9999.0,)
+HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class StormConfig:
+    """root: the folder with <variable>storm.cdf. variables: the channels. train, frames: see `SeriesDataset`."""
+
+    root: str = ""
+    variables: tuple[str, ...] = ("P", "U", "V")
+    train: int = 48
+    frames: int | None = None
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.variables if name not in UNITS]
+        if unknown or not self.variables:
+            raise InvalidInput(f"variables are {self.variables}; expected some of {', '.join(UNITS)}")
+
+
+class Storm(SeriesDataset):
+    """33x36 cells, 64 frames; a fixed corner is missing, and some frames of some variables."""
+
+    config: StormConfig
+    downloads = (
+        "get Pstorm.cdf, Ustorm.cdf, Vstorm.cdf, Tstorm.cdf, U500storm.cdf and V500storm.cdf, the example data of the"
+        " NCAR Command Language (UCAR), and put them into root"
+    )
+
+    def read(self, root: Path) -> Series:
+        """The variables as channels; they share their times."""
+        read = [_field(root, name) for name in self.config.variables]
+        times = read[0][1]
+        return Series(
+            np.stack([values for values, _ in read], axis=1),
+            times,
+            self.config.variables,
+            tuple(UNITS[name] for name in self.config.variables),
+        )
+
+
+def _field(root: Path, name: str) -> tuple[Array, np.ndarray[tuple[int], np.dtype[np.float64]]]:
+    path = root / f"{name}storm.cdf"
+    if not path.is_file():
+        raise InvalidInput(f"{str(root)!r} has no {path.name}; {Storm.downloads}")
+    with grid_file(path) as dataset:
+        # A file holds one field, named after the variable without its level.
+        values = variable(dataset, name.rstrip("05").lower(), path, MISSING)
+        times = np.array(variable(dataset, "timestep", path), dtype=np.float64) * HOUR
+    return values, times
