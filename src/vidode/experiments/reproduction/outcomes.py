@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from vidode.experiments.reproduction.jobs import Outcome
+from vidode.experiments.reproduction.jobs import Job, Outcome
 from vidode.experiments.reproduction.published import Printed
 from vidode.metrics import Protocol
 from vidode.models import Task
@@ -52,14 +52,23 @@ class Outcomes:
     """All outcomes of an experiment, by cell; several seeds of one cell are averaged."""
 
     def __init__(self, outcomes: Sequence[Outcome]) -> None:
+        self._all = list(outcomes)
         self._by_cell: dict[Cell, list[Outcome]] = {}
         for each in outcomes:
             cell = Cell(each.job.title, each.job.task, each.job.data.label)
             self._by_cell.setdefault(cell, []).append(each)
 
+    def measured_by(self, scheme: str) -> Outcomes:
+        """Those measured by one way to hide frames, where an experiment has several."""
+        return Outcomes([each for each in self._all if each.job.measured_by == scheme])
+
     def all_of(self, cell: Cell) -> list[Outcome]:
         """Every seed's outcome."""
         return self._by_cell.get(cell, [])
+
+    def all_of_job(self, job: Job) -> list[Outcome]:
+        """Every seed's outcome of the row that a job belongs to."""
+        return self.all_of(Cell(job.title, job.task, job.data.label))
 
     def values(self, cell: Cell, metric: Metric) -> list[float]:
         """Every seed's number; none where it was not measured."""

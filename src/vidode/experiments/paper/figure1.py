@@ -1,0 +1,40 @@
+"""Figure 1: frames at times that nobody filmed, between the observed ones and beyond the last."""
+
+from __future__ import annotations
+
+import torch
+
+from vidode.experiments.reproduction.answers import prediction_at, shown_clip, strips
+from vidode.experiments.reproduction.experiment import Experiment, one_of, picture
+from vidode.experiments.reproduction.jobs import Job, Places
+from vidode.experiments.reproduction.outcomes import Outcomes
+from vidode.experiments.reproduction.scales import Scale
+from vidode.models import TASKS, Task
+
+PER_FRAME = 4
+"""Frames asked for in each gap of the film."""
+SPAN: dict[Task, tuple[float, float]] = {"interpolation": (0.0, 4.0), "extrapolation": (4.0, 8.0)}
+"""In frames of the film, from the first observed one."""
+
+
+class Figure1(Experiment):
+    """Vid-ODE at four times the rate of the film."""
+
+    title = "Figure 1: frames at any time"
+
+    def jobs(self, scale: Scale) -> list[Job]:
+        """Vid-ODE in both tasks, as in Table 1."""
+        data = one_of(scale, "actions")
+        return [] if data is None else [Job("vid_ode", task, data, scale.seeds[0]) for task in TASKS]
+
+    def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
+        """Two strips for each task: what was filmed, and what is made."""
+        parts = []
+        for job in self.jobs(scale):
+            first, last = SPAN[job.task]
+            clip, _ = shown_clip(job, places)
+            times = torch.arange(first, last, 1 / PER_FRAME).tolist()
+            made = prediction_at(job, scale, places, times).frames[0].clamp(0, 1)
+            rows = {"filmed": clip.frames[[int(time) for time in times]], "made, at every quarter of a frame": made}
+            parts += [f"## {job.task.capitalize()}\n", strips(picture(places, f"figure1-{job.task}.png"), rows)]
+        return "\n".join(parts)

@@ -1,0 +1,62 @@
+"""Figure 4: bouncing balls, ten frames in and ten out."""
+
+from __future__ import annotations
+
+from vidode.experiments.reproduction import rows
+from vidode.experiments.reproduction.answers import answer, shown_clip, strips
+from vidode.experiments.reproduction.experiment import Experiment, labels, picture
+from vidode.experiments.reproduction.jobs import Job, Places
+from vidode.experiments.reproduction.outcomes import PROTOCOL, VIDEO, Claim, Outcomes, judged, table
+from vidode.experiments.reproduction.scales import Scale
+from vidode.models import Task
+from vidode.tables import by_distance, plot_by_distance
+
+TASK: Task = "extrapolation"
+BASELINES = (
+    "latent_ode",
+    "ode2vae",
+    "ode_fc",
+    "ode_conv",
+    "conv_gru",
+    "prednet",
+    "deep_voxel_flow",
+    "retrospective_cycle_gan",
+)
+MODELS = (*BASELINES, "vid_ode")
+
+
+class Figure4(Experiment):
+    """Every model that extrapolates."""
+
+    title = "Figure 4: bouncing balls"
+
+    def jobs(self, scale: Scale) -> list[Job]:
+        """From every seed, as the figure carries a claim."""
+        made = rows.trained(MODELS, TASK, scale, "balls") + rows.ours(TASK, scale, "balls")
+        return made + rows.floors(TASK, scale, "balls")
+
+    def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
+        """The scores, PSNR over the steps, a strip for each model, and the claims."""
+        first = {job.title: job for job in reversed(self.jobs(scale))}
+        first = {title: first[title] for title in rows.titles(self.jobs(scale))}
+        sets = labels(scale, "balls")
+        found = [each for job in first.values() for each in outcomes.all_of_job(job)[:1]]
+        curves = [each.rows[PROTOCOL] for each in found]
+        plot_by_distance(curves, picture(places, "figure4-steps.png"), "frames beyond the last observed one")
+        clip, question = shown_clip(next(iter(first.values())), places)
+        shown = {"truth": clip.frames[question.asked]}
+        shown |= {title: answer(job, scale, places) for title, job in first.items()}
+        claims = [Claim("vid_ode", worse, TASK, data, VIDEO) for data in sets for worse in BASELINES]
+        own = [Claim(rows.OURS, "vid_ode", TASK, data, VIDEO) for data in sets]
+        return "\n".join(
+            [
+                table(outcomes, list(first), [(TASK, data) for data in sets], VIDEO),
+                by_distance(curves),
+                "![PSNR over the steps](figure4-steps.png)\n",
+                strips(picture(places, "figure4.png"), shown),
+                "What the paper claims of it:\n",
+                judged(claims, outcomes),
+                "Ours:\n",
+                judged(own, outcomes),
+            ]
+        )

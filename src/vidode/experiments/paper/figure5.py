@@ -1,0 +1,41 @@
+"""Figure 5: what the models make of the same clip, in both tasks."""
+
+from __future__ import annotations
+
+from vidode.experiments.paper import table1, table2, table3
+from vidode.experiments.reproduction.answers import answer, shown_clip, strips
+from vidode.experiments.reproduction.experiment import Experiment, one_of, picture
+from vidode.experiments.reproduction.jobs import Job, Places
+from vidode.experiments.reproduction.outcomes import Outcomes
+from vidode.experiments.reproduction.scales import Scale
+from vidode.models import TASKS, Task
+
+MODELS: dict[Task, tuple[str, ...]] = {
+    "interpolation": (*table1.BASELINES, *table3.MODELS),
+    "extrapolation": (*table1.BASELINES, *table2.MODELS),
+}
+
+
+class Figure5(Experiment):
+    """Strips, the truth above."""
+
+    title = "Figure 5: the same clip by every model"
+
+    def jobs(self, scale: Scale) -> list[Job]:
+        """Of Tables 1 to 3, from the first seed."""
+        data = one_of(scale, "actions")
+        if data is None:
+            return []
+        return [Job(name, task, data, scale.seeds[0]) for task in TASKS for name in MODELS[task]]
+
+    def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
+        """A picture for each task."""
+        parts = []
+        for task in TASKS:
+            jobs = [job for job in self.jobs(scale) if job.task == task]
+            if jobs:
+                clip, question = shown_clip(jobs[0], places)
+                shown = {"truth": clip.frames[question.asked]}
+                shown |= {job.title: answer(job, scale, places) for job in jobs}
+                parts += [f"## {task.capitalize()}\n", strips(picture(places, f"figure5-{task}.png"), shown)]
+        return "\n".join(parts)

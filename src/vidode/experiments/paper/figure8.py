@@ -1,0 +1,45 @@
+"""Figure 8: a discrete and a continuous latent between two frames: Vid-RNN beside Vid-ODE."""
+
+from __future__ import annotations
+
+from vidode.experiments.reproduction.answers import prediction_at, strips
+from vidode.experiments.reproduction.experiment import Experiment, one_of, picture
+from vidode.experiments.reproduction.jobs import Job, Places
+from vidode.experiments.reproduction.outcomes import VIDEO, Outcomes, table
+from vidode.experiments.reproduction.rows import titles
+from vidode.experiments.reproduction.scales import Scale
+from vidode.models import Task
+
+TASK: Task = "interpolation"
+MODELS = ("vid_rnn", "vid_ode")
+TIMES = (2.0, 2.25, 2.5, 2.75, 3.0)
+"""In observed gaps from the first observed frame, as the paper counts them."""
+FRAMES_A_GAP = 2
+"""Every second frame is observed."""
+
+
+class Figure8(Experiment):
+    """At t = 2.25, 2.5 and 2.75, which no model was trained on."""
+
+    title = "Figure 8: Vid-RNN and Vid-ODE between two frames"
+
+    def jobs(self, scale: Scale) -> list[Job]:
+        """Both, from every seed."""
+        return both(scale)
+
+    def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
+        """A strip for each, and their scores at the frames between, which the paper does not give."""
+        shown = {}
+        for job in (job for job in self.jobs(scale) if job.seed == scale.seeds[0]):
+            slots = [FRAMES_A_GAP * time for time in TIMES]
+            shown[job.title] = prediction_at(job, scale, places, slots).frames[0].clamp(0, 1)
+        times = ", ".join(f"{time:g}" for time in TIMES)
+        cells = [(TASK, data.label) for data in [one_of(scale, "actions")] if data is not None]
+        scores = table(outcomes, titles(self.jobs(scale)), cells, VIDEO)
+        return "\n".join([f"At t = {times}.\n", strips(picture(places, "figure8.png"), shown), scores])
+
+
+def both(scale: Scale) -> list[Job]:
+    """Vid-RNN and Vid-ODE in interpolation on the first action set, from every seed."""
+    data = one_of(scale, "actions")
+    return [] if data is None else [Job(name, TASK, data, seed) for name in MODELS for seed in scale.seeds]

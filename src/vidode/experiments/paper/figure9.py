@@ -1,0 +1,66 @@
+"""Figure 9: the paths of the decoder's latents: Vid-RNN beside Vid-ODE, at regular times and between them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vidode.experiments.paper.figure8 import FRAMES_A_GAP, both
+from vidode.experiments.reproduction.answers import prediction_at
+from vidode.experiments.reproduction.experiment import Experiment, picture
+from vidode.experiments.reproduction.jobs import Job, Places
+from vidode.experiments.reproduction.outcomes import Outcomes
+from vidode.experiments.reproduction.scales import Scale
+
+GAPS = 4
+BETWEEN = 4
+"""Observed gaps that are followed, and times in each."""
+
+
+class Figure9(Experiment):
+    """The first two principal components."""
+
+    title = "Figure 9: latents over time"
+
+    def jobs(self, scale: Scale) -> list[Job]:
+        """Those of Figure 8."""
+        return both(scale)
+
+    def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
+        """A panel for each model."""
+        slots = [FRAMES_A_GAP * step / BETWEEN for step in range(GAPS * BETWEEN + 1)]
+        paths, shares = {}, {}
+        for job in (job for job in self.jobs(scale) if job.seed == scale.seeds[0]):
+            latent = prediction_at(job, scale, places, slots).latent
+            assert latent is not None
+            paths[job.title], shares[job.title] = principal(latent[0].flatten(1))
+        draw(picture(places, "figure9.png"), paths)
+        told = "; ".join(f"{name}: {100 * share:.0f} % of the variance" for name, share in shares.items())
+        return f"Two components of the latents ({told}). Large dots are observed times.\n\n![figure9](figure9.png)\n"
+
+
+def principal(states: Tensor) -> tuple[Tensor, float]:
+    """The first two principal components (K, 2) of states (K, D), and their share of the variance."""
+    centred = (states - states.mean(dim=0)).double()
+    left, size, _ = torch.linalg.svd(centred, full_matrices=False)
+    return left[:, :2] * size[:2], float(size[:2].square().sum() / size.square().sum().clamp(min=1e-30))
+
+
+def draw(path: Path, paths: dict[str, Tensor]) -> None:
+    """A panel for each model, its path coloured by time."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.2 * len(paths), 3.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    for panel, (name, points) in zip(figure.subplots(1, len(paths), squeeze=False)[0], paths.items(), strict=True):
+        x, y = points.T.tolist()
+        panel.plot(x, y, color="0.7", zorder=1)
+        sizes = [70 if step % BETWEEN == 0 else 18 for step in range(len(x))]
+        panel.scatter(x, y, s=sizes, c=range(len(x)), cmap="viridis", zorder=2)
+        panel.set_title(name)
+        panel.set_xlabel("first component")
+        panel.set_ylabel("second component")
+    figure.savefig(path, dpi=120, format="png", metadata={"Software": None})
