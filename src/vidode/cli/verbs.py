@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Group, Parameter
 
 if TYPE_CHECKING:
+    from vidode.blocks.perceptual import Lpips
     from vidode.datasets import Split, VideoDataset
     from vidode.timing import TimeRequest
 
@@ -288,18 +289,12 @@ def evaluate(
     out
         Write the result, with where it comes from, as JSON.
     """
-    from vidode.blocks.perceptual import MissingWeights, load_lpips
     from vidode.checkpoints import load
     from vidode.cli import show
     from vidode.evaluation import measure, write_report
     from vidode.generation.files import on_device
 
-    weights = None
-    try:
-        weights = load_lpips(lpips)
-    except MissingWeights:
-        if lpips is not None:
-            raise
+    weights = lpips_weights(lpips)
     clips_of = open_data(data, split, root, option or [])
     wanted = scheme or {"interpolation": "every-second", "extrapolation": "beyond-5"}[task]
     network = on_device(load(model), device)
@@ -308,6 +303,18 @@ def evaluate(
     if out is not None:
         write_report(out, measured, network, clips_of)
     show.row(row)
+
+
+def lpips_weights(path: Path | None) -> Lpips | None:
+    """The network with the weights of a file, or those found without one; None where there are none to be found."""
+    from vidode.blocks.perceptual import MissingWeights, load_lpips
+
+    try:
+        return load_lpips(path)
+    except MissingWeights:
+        if path is not None:
+            raise
+        return None
 
 
 def open_data(data: str, split: Split, root: Path | None, options: list[str]) -> VideoDataset:
@@ -329,6 +336,50 @@ def open_data(data: str, split: Split, root: Path | None, options: list[str]) ->
         except yaml.YAMLError as error:
             raise InvalidInput(f"option is {option!r}; expected a value such as 64, [64,64] or true") from error
     return open_dataset(data, split, **values)
+
+
+@app.command
+def reproduce(
+    names: Annotated[list[str], Parameter(name="NAME", negative="")],
+    /,
+    *,
+    scale: str = "small",
+    data: Path | None = None,
+    out: Path = Path("results"),
+    runs: Path = Path("runs"),
+    cache: Path | None = None,
+    lpips: Path | None = None,
+) -> None:
+    """Train, measure and draw tables and figures of the paper, beside the paper's own numbers.
+
+    What was cut off goes on where it stopped; what is there is not made again.
+
+    Parameters
+    ----------
+    names
+        table1 to table5, figure1 to figure9 as far as the paper has them, or all.
+    scale
+        smoke (seconds, generated data), small (a machine without an accelerator) or paper (the paper's data and sizes).
+    data
+        The folder of data sets, each in a folder with its name.
+    out
+        Where results go, in a folder named after the scale.
+    runs
+        Where trainings are kept.
+    cache
+        A folder for decoded frames, which memory otherwise has to hold.
+    lpips
+        Weights of LPIPS' AlexNet (.safetensors); by default the file that VIDODE_LPIPS names, if any.
+    """
+    from vidode.cli import show
+    from vidode.experiments.reproduction.jobs import Places
+    from vidode.experiments.reproduction.run import reproduce as carry_out
+    from vidode.experiments.reproduction.scales import scale_named
+
+    wanted = scale_named(scale)
+    places = Places(out / wanted.name, runs, data, cache)
+    for page in carry_out(names, wanted, places, lpips_weights(lpips)):
+        show.text(f"{page}\n")
 
 
 @app.command

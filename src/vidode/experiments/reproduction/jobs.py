@@ -109,8 +109,8 @@ def training_of(job: Job, scale: Scale, places: Places) -> TrainingConfig:
     steps = scale.steps_on(job.data)
     return TrainingConfig(
         **{
-            "model": Choice(job.model, {**options, **job.options}),
-            "data": Choice(job.data.name, job.data.configuration(places.data, places.cache)),
+            "model": Choice(job.model, _plain({**options, **job.options})),
+            "data": Choice(job.data.name, _plain(job.data.configuration(places.data, places.cache))),
             "steps": steps,
             "sampling": replace(sampling, supervised=kind.supervised),
             "augmentation": scale.augmentation if job.data.augmented else None,
@@ -179,4 +179,9 @@ def _key(job: Job, scale: Scale, places: Places, lpips: Lpips | None) -> Any:
         "clips": scale.clips,
         "lpips": None if lpips is None else weights_checksum(lpips),
     }
-    return json.loads(json.dumps(key))
+    return _plain(key)
+
+
+def _plain(values: Any) -> Any:
+    """As YAML and JSON give values back: a resumed run compares what it was started with."""
+    return json.loads(json.dumps(values))
