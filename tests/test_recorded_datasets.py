@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.io import savemat
 
 from vidode.clip import InvalidInput
 from vidode.datasets import RecordedDataset, dataset_class, names, open_dataset
@@ -78,6 +79,70 @@ def test_what_is_no_strip_is_refused(weizmann):
         data.clip(3)
     with pytest.raises(InvalidInput, match="no folder 'train'"):
         open_dataset("weizmann", "train", root=str(weizmann / "test"))
+
+
+# ------------------------------------------------------------------------------------------- Moving GIF, Penn Action
+
+
+def write_array(path, count, size=8):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    levels = 20 * np.arange(count, dtype=np.uint8)[:, None, None, None] + 40
+    np.save(path, np.broadcast_to(levels, (count, size, size, 3)))
+
+
+def test_animations_keep_their_own_times_and_short_ones_are_left_out(tmp_path):
+    (tmp_path / "train").mkdir()
+    frames = [Image.new("RGB", (8, 8), (20 * k, 0, 0)) for k in range(12)]
+    frames[0].save(tmp_path / "train" / "a.gif", save_all=True, append_images=frames[1:], duration=[50] * 6 + [100] * 6)
+    frames[0].save(tmp_path / "train" / "b.gif", save_all=True, append_images=frames[1:4], duration=50)
+    write_array(tmp_path / "train" / "c.npy", 10)
+    data = open_dataset("moving_gif", "train", root=str(tmp_path))
+    assert [len(data.clip(i)) for i in range(len(data))] == [12, 10]
+    assert torch.allclose(data.clip(0).times.diff(), torch.tensor([0.05] * 6 + [0.1] * 5, dtype=torch.float64))
+    assert torch.allclose(data.clip(1).times, torch.arange(10, dtype=torch.float64) / 10)
+    with pytest.raises(InvalidInput, match="no folder 'test'"):
+        open_dataset("moving_gif", "test", root=str(tmp_path))
+
+
+@pytest.fixture
+def penn(tmp_path):
+    for number, (action, train) in {"0001": ("bowl", 1), "0002": ("squat", -1), "0003": ("squat", 1)}.items():
+        folder = tmp_path / "frames" / number
+        folder.mkdir(parents=True)
+        for k in range(3):
+            Image.new("RGB", (20, 10), (0, 40 * k, 0)).save(folder / f"{k + 1:06d}.jpg")
+        (tmp_path / "labels").mkdir(exist_ok=True)
+        savemat(tmp_path / "labels" / f"{number}.mat", {"action": action, "train": train})
+    return tmp_path
+
+
+def test_the_owners_flags_split_penn_action(penn):
+    assert [len(open_dataset("penn_action", split, root=str(penn), size=8)) for split in ("train", "test")] == [2, 1]
+    only = open_dataset("penn_action", "train", root=str(penn), size=8, actions=["squat"])
+    assert len(only) == 1
+    assert only.clip(0).frames.shape == (3, 3, 8, 8)
+    assert torch.allclose(only.clip(0).times, torch.arange(3, dtype=torch.float64) / 25)
+
+
+@pytest.mark.parametrize("damage", ["missing", "not MATLAB", "no flag"])
+def test_frames_without_a_label_are_refused_in_one_line(penn, damage):
+    path = penn / "labels" / "0002.mat"
+    path.unlink()
+    if damage == "not MATLAB":
+        path.write_text("bowl")
+    if damage == "no flag":
+        savemat(path, {"action": "bowl"})
+    with pytest.raises(InvalidInput, match=r"0002\.mat") as refused:
+        open_dataset("penn_action", "train", root=str(penn))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["kth", "penn_action"])
+def test_arrays_of_the_released_code_are_read_where_there_are_no_videos(tmp_path, name):
+    write_array(tmp_path / "test" / "a.npy", 6)
+    data = open_dataset(name, "test", root=str(tmp_path), size=8)
+    assert levels(data.clip(0)) == [0, 1, 2, 3, 4, 5]
+    assert torch.allclose(data.clip(0).times, torch.arange(6, dtype=torch.float64) / 25)
 
 
 # --------------------------------------------------------------------------------------------------------- KTH

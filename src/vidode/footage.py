@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -171,6 +172,21 @@ class Take:
             path = str(self.reel.path)
             raise InvalidInput(f"{path!r} has {count} frames; expected a clip that starts at frame {self.first + 1}")
         return range(count)[self.first : self.end]
+
+
+def at_rate(rate: Fraction) -> Decode:
+    """How to decode what has no times of its own, arrays and folders of images: at so many frames a second."""
+
+    def decode(path: Path) -> Iterator[Frame]:
+        with open_source(path, rate=rate) as source:
+            yield from source
+
+    return decode
+
+
+def arrays_of(root: Path, split: str) -> list[Path]:
+    """The .npy files, one a video, of a split's folder, in order of name: how Vid-ODE's released code keeps data."""
+    return sorted((root / split).glob("*.npy"))
 
 
 def _decode_any(path: Path) -> Iterator[Frame]:

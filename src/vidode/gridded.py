@@ -84,7 +84,7 @@ def grid_file(path: Path, group: str | None = None) -> Iterator[Any]:
     if engine is None:
         raise InvalidInput(f"{str(path)!r} is neither NetCDF nor HDF5; expected a file of gridded fields")
     library = _library()
-    options: dict[str, Any] = {"phony_dims": "sort", "group": group} if engine == "h5netcdf" else {}
+    options: dict[str, Any] = {"phony_dims": "sort", "group": group} if engine == "h5netcdf" else {"mmap": False}
     try:
         dataset = library.open_dataset(path, engine=engine, **options)
     except (OSError, ValueError, TypeError, KeyError, IndexError) as error:

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
 from vidode.clip import InvalidInput
 from vidode.datasets import RecordedDataset
-from vidode.footage import Preparation, Take
+from vidode.footage import Preparation, Take, arrays_of, at_rate
 
 TABLES = ("sequences.txt", "00sequences.txt")
 LINE = re.compile(r"\s*(?P<name>person(?P<person>\d+)_(?P<action>[a-z]+)_d\d)\s+frames\s+(?P<ranges>[\d\s,-]+)")
 RANGE = re.compile(r"(\d+)\s*-\s*(\d+)")
 ENDINGS = (".avi", ".mp4")
+RATE = Fraction(25)
+"""Frames a second of arrays, which have no times of their own."""
 
 
 @dataclass(frozen=True)
 class KthConfig:
     """Where, and who is in which split.
 
-    root: the folder with the table of sequences and the videos, in any folders below it. train, validation, test: the
-    people's numbers; by default as the owners split them (16 people to train and tune on, 9 to test). actions: empty
-    for all. size: side in pixels, none to keep 160x120. channels: 3 equal ones, or 1. cache: see `RecordedDataset`.
+    root: the folder with the table of sequences and the videos, in any folders below it; or, without a table, with
+    train/ and test/ of one .npy (T, H, W, C) a video, as Vid-ODE's released code keeps them. train, validation, test:
+    the people's numbers; by default as the owners split them (16 people to train and tune on, 9 to test). actions:
+    empty for all. size: side in pixels, none to keep 160x120. channels: 3 equal ones, or 1. cache: see
+    `RecordedDataset`.
     """
 
     root: str = ""
@@ -65,10 +70,12 @@ class Kth(RecordedDataset):
     def find(self, root: Path) -> list[Take]:
         """In the table's order. A video that is not there is left out, as one is missing from the owners' own set."""
         table = next((root / name for name in TABLES if (root / name).is_file()), None)
+        preparation = Preparation(self.config.size, self.config.channels, grey=True)
+        if table is None and (arrays := arrays_of(root, self.split)):
+            return [Take(self.reel(path, preparation, at_rate(RATE))) for path in arrays]
         if table is None:
             raise InvalidInput(f"{str(root)!r} has no {' or '.join(TABLES)}; {self.downloads}")
         files = {path.stem: path for path in sorted(root.rglob("person*")) if path.suffix.lower() in ENDINGS}
-        preparation = Preparation(self.config.size, self.config.channels, grey=True)
         takes = []
         for sequence in read_table(table):
             path = _file_of(sequence, files)

@@ -1,0 +1,53 @@
+"""Moving GIF: 1,000 animations of cartoon animals, 256x256, as Monkey-Net's authors collected them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from vidode.clip import InvalidInput
+from vidode.datasets import RecordedDataset
+from vidode.footage import Preparation, Take, at_rate
+
+ENDINGS = (".gif", ".npy", ".mp4")
+RATE = Fraction(10)
+"""Frames a second of arrays, whose times are lost. Only gaps count in model time."""
+
+
+@dataclass(frozen=True)
+class MovingGifConfig:
+    """Where and which.
+
+    root: the folder with train/ and test/. size: side in pixels, none to keep 256. min_frames: shorter animations are
+    left out, as the paper does, for which all are decoded at once. cache: see `RecordedDataset`.
+    """
+
+    root: str = ""
+    size: int | None = None
+    channels: Literal[1, 3] = 3
+    min_frames: int = 10
+    cache: str | None = None
+
+
+class MovingGif(RecordedDataset):
+    """One clip an animation; its times are those of its own frames."""
+
+    config: MovingGifConfig
+    splits = ("train", "test")
+    downloads = (
+        "get the Moving GIF data of Monkey-Net (Siarohin et al., CVPR 2019) and put its 900 training and 100 test"
+        " animations, as .gif, .mp4 or one .npy (T, H, W, 3) a video, into train/ and test/ under root"
+    )
+
+    def find(self, root: Path) -> list[Take]:
+        """In order of name."""
+        folder = root / self.split
+        if not folder.is_dir():
+            raise InvalidInput(f"{str(root)!r} has no folder {self.split!r}; {self.downloads}")
+        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)
+        preparation = Preparation(self.config.size, self.config.channels)
+        untimed = at_rate(RATE)
+        takes = [Take(self.reel(path, preparation, untimed if path.suffix == ".npy" else None)) for path in paths]
+        return [take for take in takes if self.config.min_frames <= 1 or len(take) >= self.config.min_frames]
