@@ -91,8 +91,16 @@ class Reel:
     def footage(self) -> Footage:
         """All its frames. Raises `InvalidInput`, naming the file, where it cannot be decoded."""
         if self._footage is None:
-            self._footage = self._in_memory() if self.cache is None else self._on_disk(self.cache)
+            try:
+                self._footage = self._in_memory() if self.cache is None else self._on_disk(self.cache)
+            except InvalidInput as error:
+                path = str(self.path)
+                raise InvalidInput(str(error) if path in str(error) else f"{path!r}: {error}") from error
         return self._footage
+
+    def forget(self) -> None:
+        """Give the memory of decoded frames back; they are decoded anew when they are needed again."""
+        self._footage = None
 
     def _in_memory(self) -> Footage:
         times: list[float] = []
@@ -147,16 +155,40 @@ class Reel:
         return f"{self.path.stem}-{hashlib.sha256(repr(words).encode()).hexdigest()[:16]}"
 
 
+class StoredReel:
+    """A clip that a preparation left: its frames (T, C, H, W) uint8 are mapped, not read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.preparation = path, Preparation()
+
+    def forget(self) -> None:
+        """There is nothing in memory."""
+
+    def footage(self) -> Footage:
+        """All its frames. Raises `InvalidInput`, naming the file, where it is missing or damaged."""
+        try:
+            frames = np.load(self.path, mmap_mode="r", allow_pickle=False)
+            return Footage(frames, np.load(self.path.with_suffix(".times.npy"), allow_pickle=False))
+        except (OSError, ValueError, EOFError) as error:
+            raise InvalidInput(f"{str(self.path)!r} is missing or damaged; prepare the data set again") from error
+
+
 @dataclass(frozen=True, eq=False)
 class Take:
     """Successive frames of a reel, which make one clip: from `first` to before `end`, or to the reel's end."""
 
-    reel: Reel
+    reel: Reel | StoredReel
     first: int = 0
     end: int | None = None
 
     def __len__(self) -> int:
         return len(self._range())
+
+    def footage(self) -> Footage:
+        """All its frames as they are kept."""
+        whole, part = self.reel.footage(), self._range()
+        chosen = slice(part.start, part.stop)
+        return Footage(whole.frames[chosen], whole.times[chosen])
 
     def clip(self, start: int = 0, length: int | None = None) -> Clip:
         """`length` frames from `start` on, or all; only these are read."""

@@ -319,14 +319,20 @@ def lpips_weights(path: Path | None) -> Lpips | None:
 
 def open_data(data: str, split: Split, root: Path | None, options: list[str]) -> VideoDataset:
     """A data set by name, or a folder of videos, with options such as size=[64,64] in YAML."""
-    import yaml
-
-    from vidode.clip import InvalidInput
     from vidode.datasets import names, open_dataset
 
     if data not in names() and Path(data).is_dir():
         data, root = "video_folder", Path(data)
-    values: dict[str, Any] = {} if root is None else {"root": str(root)}
+    return open_dataset(data, split, **({} if root is None else {"root": str(root)}), **values_of(options))
+
+
+def values_of(options: list[str]) -> dict[str, Any]:
+    """Options such as size=[64,64], whose values are YAML. Raises `InvalidInput` for another form."""
+    import yaml
+
+    from vidode.clip import InvalidInput
+
+    values: dict[str, Any] = {}
     for option in options:
         name, equals, value = option.partition("=")
         if not (name and equals):
@@ -335,7 +341,7 @@ def open_data(data: str, split: Split, root: Path | None, options: list[str]) ->
             values[name] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise InvalidInput(f"option is {option!r}; expected a value such as 64, [64,64] or true") from error
-    return open_dataset(data, split, **values)
+    return values
 
 
 @app.command
@@ -418,9 +424,55 @@ def models() -> None:
     show.models()
 
 
-@app.command
+datasets_app = App(name="datasets", help="List the data sets and where each comes from, or prepare one.")
+app.command(datasets_app)
+
+
+@datasets_app.default
 def datasets() -> None:
     """List the data sets and where each comes from."""
     from vidode.cli import show
 
     show.datasets()
+
+
+@datasets_app.command
+def prepare(
+    name: Annotated[str, Parameter(name="NAME")],
+    source: Annotated[Path, Parameter(name="SRC")],
+    target: Annotated[Path, Parameter(name="DST")],
+    /,
+    *,
+    option: Annotated[list[str] | None, Parameter(negative="")] = None,
+    partial: Flag = False,
+) -> None:
+    """Convert a data set once into memory-mapped arrays; DST is then its root.
+
+    What was cut off goes on where it stopped. An incomplete source is refused, saying what is missing.
+
+    Parameters
+    ----------
+    name
+        A name from 'vidode datasets'.
+    source
+        The folder with the files as their owners distribute them.
+    target
+        The folder to write.
+    option
+        An option of the data set, such as size=128; repeat it for more.
+    partial
+        Take what is there, where the source is known to be incomplete.
+    """
+    from rich.progress import Progress
+
+    from vidode.cli import show
+    from vidode.preparation import prepare as convert
+
+    with Progress(disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task(name)
+
+        def report(clip: str, done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total, description=clip)
+
+        manifest = convert(name, source, target, values_of(option or []), partial=partial, report=report)
+    show.text(f"{manifest}: the manifest; use --root {target}\n")

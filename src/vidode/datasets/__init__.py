@@ -6,8 +6,10 @@ A data set is one file in this folder, named after it, that defines one concrete
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_type_hints
 
@@ -16,11 +18,13 @@ import torch
 from torch import Tensor
 
 from vidode.clip import Clip, InvalidInput, Meaning
-from vidode.configuration import catalog, configure, member
-from vidode.footage import Decode, Preparation, Reel, Take
+from vidode.configuration import catalog, configure, member, plain
+from vidode.footage import Decode, Preparation, Reel, StoredReel, Take
 from vidode.gridded import Scaling, Series
 
 Split = Literal["train", "validation", "test"]
+MANIFEST = "manifest.json"
+"""In a folder that `vidode.preparation` made."""
 
 
 class VideoDataset(ABC):
@@ -77,13 +81,18 @@ class VideoDataset(ABC):
 class RecordedDataset(VideoDataset):
     """Clips of recorded files, each decoded once: in memory, or in the folder that `config.cache` names.
 
-    A concrete class finds the takes of its split; its configuration has a `root`, the folder that holds the files.
+    A concrete class finds the takes of its split; its configuration has a `root`, the folder that holds the files as
+    their owners distribute them, or as `vidode.preparation` left them. whole: clips of each split that there are in
+    all, where that is known.
     """
 
-    def __init__(self, config: Any, split: Split) -> None:
+    whole: ClassVar[Mapping[Split, int]] = {}
+
+    def __init__(self, config: Any, split: Split, may_be_empty: bool = False) -> None:
         super().__init__(config, split)
-        self.takes = self.find(existing_root(config, self.downloads))
-        if not self.takes:
+        root = existing_root(config, self.downloads)
+        self.takes = self._prepared(root) if (root / MANIFEST).is_file() else self.find(root)
+        if not self.takes and not may_be_empty:
             raise InvalidInput(f"{config.root!r} holds no clips of the {split} split; {self.downloads}")
 
     @abstractmethod
@@ -104,6 +113,25 @@ class RecordedDataset(VideoDataset):
             path = str(take.reel.path)
             raise InvalidInput(f"clip {index} ({path!r}) has {len(take)} frames; expected at least {length}")
         return take.clip(int(torch.randint(len(take) - length + 1, (), generator=generator)), length)
+
+    @classmethod
+    def missing(cls, root: Path) -> list[str]:
+        """Names of what the source lacks, where the owners list what belongs to it."""
+        return []
+
+    def _prepared(self, root: Path) -> list[Take]:
+        """The clips that a preparation left. Raises `InvalidInput` where it was made with other options."""
+        facts = json.loads((root / MANIFEST).read_text())
+        if facts["dataset"] != (name := type(self).__module__.rpartition(".")[2]):
+            raise InvalidInput(f"{str(root)!r} holds {facts['dataset']}, not {name}; give its own root")
+        here = {key: value for key, value in plain(self.config).items() if key not in ("root", "cache")}
+        made = plain(configure(type(self.config), facts["options"], "manifest"))
+        for key, value in here.items():
+            if made[key] != value:
+                raise InvalidInput(
+                    f"{str(root)!r} was prepared with {key} {made[key]!r}; give the same, or prepare it again"
+                )
+        return [Take(StoredReel(root / each["file"])) for each in facts["clips"] if each["split"] == self.split]
 
     def reel(self, path: Path, preparation: Preparation, decode: Decode | None = None) -> Reel:
         """A file of this data set."""

@@ -16,6 +16,8 @@ TABLES = ("sequences.txt", "00sequences.txt")
 LINE = re.compile(r"\s*(?P<name>person(?P<person>\d+)_(?P<action>[a-z]+)_d\d)\s+frames\s+(?P<ranges>[\d\s,-]+)")
 RANGE = re.compile(r"(\d+)\s*-\s*(\d+)")
 ENDINGS = (".avi", ".mp4")
+VIDEOS = 599
+"""25 people, six actions and four settings, less one that is missing from the owners' own set."""
 RATE = Fraction(25)
 """Frames a second of arrays, which have no times of their own."""
 
@@ -69,13 +71,13 @@ class Kth(RecordedDataset):
 
     def find(self, root: Path) -> list[Take]:
         """In the table's order. A video that is not there is left out, as one is missing from the owners' own set."""
-        table = next((root / name for name in TABLES if (root / name).is_file()), None)
+        table = _table_of(root)
         preparation = Preparation(self.config.size, self.config.channels, grey=True)
         if table is None and (arrays := arrays_of(root, self.split)):
             return [Take(self.reel(path, preparation, at_rate(RATE))) for path in arrays]
         if table is None:
             raise InvalidInput(f"{str(root)!r} has no {' or '.join(TABLES)}; {self.downloads}")
-        files = {path.stem: path for path in sorted(root.rglob("person*")) if path.suffix.lower() in ENDINGS}
+        files = _videos_below(root)
         takes = []
         for sequence in read_table(table):
             path = _file_of(sequence, files)
@@ -83,6 +85,16 @@ class Kth(RecordedDataset):
                 reel = self.reel(path, preparation)
                 takes += [Take(reel, first, end) for first, end in sequence.ranges]
         return takes
+
+    @classmethod
+    def missing(cls, root: Path) -> list[str]:
+        """Videos that the owners' table names and that are not there, and lines that the table lacks itself."""
+        table = _table_of(root)
+        if table is None:
+            return []
+        listed, files = read_table(table), _videos_below(root)
+        lacking = [sequence.name for sequence in listed if _file_of(sequence, files) is None]
+        return lacking + ([f"{VIDEOS - len(listed)} lines of {table.name}"] if len(listed) < VIDEOS else [])
 
     def _is_ours(self, sequence: Sequence) -> bool:
         people = getattr(self.config, self.split)
@@ -110,6 +122,14 @@ def read_table(path: Path) -> list[Sequence]:
             f"{str(path)!r} lists no sequences; expected lines such as 'person01_boxing_d1 frames 1-95, 96-185'"
         )
     return sequences
+
+
+def _table_of(root: Path) -> Path | None:
+    return next((root / name for name in TABLES if (root / name).is_file()), None)
+
+
+def _videos_below(root: Path) -> dict[str, Path]:
+    return {path.stem: path for path in sorted(root.rglob("person*")) if path.suffix.lower() in ENDINGS}
 
 
 def _file_of(sequence: Sequence, files: dict[str, Path]) -> Path | None:

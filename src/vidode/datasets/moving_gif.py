@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from vidode.clip import InvalidInput
-from vidode.datasets import RecordedDataset
+from vidode.datasets import RecordedDataset, Split
 from vidode.footage import Preparation, Take, at_rate
 
 ENDINGS = (".gif", ".npy", ".mp4")
@@ -36,6 +37,7 @@ class MovingGif(RecordedDataset):
 
     config: MovingGifConfig
     splits = ("train", "test")
+    whole: ClassVar[Mapping[Split, int]] = {"train": 900, "test": 100}
     downloads = (
         "get the Moving GIF data of Monkey-Net (Siarohin et al., CVPR 2019) and put its 900 training and 100 test"
         " animations, as .gif, .mp4 or one .npy (T, H, W, 3) a video, into train/ and test/ under root"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from vidode.clip import InvalidInput
-from vidode.datasets import RecordedDataset
+from vidode.datasets import RecordedDataset, Split
 from vidode.footage import Preparation, Take, arrays_of, at_rate
 
 RATE = Fraction(25)
 """Frames a second. The owners give none; only gaps count in model time."""
+
+CLIPS = 2326
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class PennAction(RecordedDataset):
 
     config: PennActionConfig
     splits = ("train", "test")
+    whole: ClassVar[Mapping[Split, int]] = {"train": 1258, "test": 1068}
     downloads = (
         "get Penn_Action.tar.gz (Zhang, Zhu and Derpanis, ICCV 2013) and unpack it, so that root has"
         " frames/0001/000001.jpg and labels/0001.mat; or put one .npy a video into train/ and test/ under root"
@@ -50,6 +54,15 @@ class PennAction(RecordedDataset):
         if self.config.actions:
             raise InvalidInput(f"actions are {self.config.actions}; arrays say nothing of actions: leave it empty")
         return [Take(self.reel(path, preparation, decode)) for path in arrays_of(root, self.split)]
+
+    @classmethod
+    def missing(cls, root: Path) -> list[str]:
+        """Folders of frames, of the 2,326, that are not there."""
+        if not (root / "frames").is_dir():
+            return []
+        return [
+            f"frames/{number:04d}" for number in range(1, CLIPS + 1) if not (root / f"frames/{number:04d}").is_dir()
+        ]
 
     def _is_ours(self, root: Path, frames: Path) -> bool:
         label = read_label(root / "labels" / f"{frames.name}.mat")
