@@ -269,7 +269,8 @@ def random_run(example: Example, count: int) -> Tensor:
         )
     start = torch.multinomial(even.double(), 1)  # (B, 1)
     place = order.gather(1, start + torch.arange(count, device=order.device))
-    return torch.cat([observed.frames, example.target], dim=1)[torch.arange(len(place))[:, None], place]
+    clip = torch.arange(len(place), device=place.device)[:, None]
+    return torch.cat([observed.frames, example.target], dim=1)[clip, place]
 
 
 def laplacian_of_gaussian(size: int, sigma: float) -> Tensor:
