@@ -15,6 +15,15 @@ def test_the_papers_sizes(inputs, count):
     assert critic(torch.rand(1, inputs, 32, 32)).shape == (1, 64, 6, 6)
 
 
+@torch.no_grad()
+def test_a_margin_of_one_pixel_gives_the_map_of_14_by_14():
+    critic = PatchCritic(3, scores=1, margin=1, bias=True)
+    assert parameter_count(critic) == 2_764_737  # as the critic of CycleGAN
+    assert critic(torch.rand(1, 3, 128, 128)).shape == (1, 1, 14, 14)
+    assert PatchCritic(3, width=4)(torch.rand(1, 3, 128, 128)).shape == (1, 4, 18, 18)
+    assert PatchCritic(3, width=4, margin=1)(torch.rand(1, 3, 24, 24)).shape == (1, 4, 1, 1)
+
+
 def numbered(values, batch=1):
     """Frames (B, T, 1, 1, 1) that hold their number."""
     return torch.tensor([values] * batch).float()[..., None, None, None]

@@ -32,6 +32,14 @@ def test_padding_repeats_the_border_and_crops_back(size, padded):
     assert torch.equal(wide[..., -1, -1], frames[..., -1, -1])
 
 
+@pytest.mark.parametrize(("size", "padded"), [((1, 1), (8, 8)), ((9, 3), (12, 8)), ((8, 8), (8, 8))])
+def test_padding_goes_up_to_a_least_side(size, padded):
+    frames = torch.rand(2, 3, *size)
+    wide = pad_to_multiple(frames, 4, least=8)
+    assert wide.shape[-2:] == padded
+    assert torch.equal(wide[..., : size[0], : size[1]], frames)
+
+
 def test_a_frame_is_encoded_by_itself_in_evaluation():
     encoder = FrameEncoder(3, 4).eval()
     frames = torch.rand(3, 3, 8, 8)

@@ -11,24 +11,28 @@ from vidode.clip import Batch, InvalidInput
 
 
 class PatchCritic(nn.Module):
-    """A map of scores, high where a patch looks real: (N, inputs, H, W) -> (N, width, h, w), no activation.
+    """A map of scores, high where a patch looks real: (N, inputs, H, W) -> (N, scores, h, w), no activation.
 
-    4x4 convolutions of stride 2, 2, 2, 1, 1 with instance normalisation and leaky ReLU. The released code ends in
-    `width` maps and not one. Sides of at least 16 pixels: below, the normalisation meets single values.
+    4x4 convolutions of stride 2, 2, 2, 1, 1 with instance normalisation and leaky ReLU. The defaults are the released
+    Vid-ODE's: `width` scores and not one, a margin of 2 around the convolutions of stride 1 (18x18 scores of 128x128
+    pixels; a margin of 1 gives 14x14), no bias in the first and the last convolution. Sides of at least 16 pixels, 24
+    with a margin of 1: below, the normalisation meets single values.
     """
 
-    def __init__(self, inputs: int, width: int = 64) -> None:
+    def __init__(
+        self, inputs: int, width: int = 64, scores: int | None = None, margin: int = 2, bias: bool = False
+    ) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.Conv2d(inputs, width, 4, stride=2, padding=1, bias=False), nn.LeakyReLU(0.2)]
+        layers: list[nn.Module] = [nn.Conv2d(inputs, width, 4, stride=2, padding=1, bias=bias), nn.LeakyReLU(0.2)]
         channels = width
-        for stride, padding in ((2, 1), (2, 1), (1, 2)):
+        for stride, padding in ((2, 1), (2, 1), (1, margin)):
             layers += [
                 nn.Conv2d(channels, 2 * channels, 4, stride=stride, padding=padding),
                 nn.InstanceNorm2d(2 * channels),
                 nn.LeakyReLU(0.2),
             ]
             channels *= 2
-        self.layers = nn.Sequential(*layers, nn.Conv2d(channels, width, 4, padding=2, bias=False))
+        self.layers = nn.Sequential(*layers, nn.Conv2d(channels, scores or width, 4, padding=margin, bias=bias))
 
     def forward(self, frames: Tensor) -> Tensor:
         """Scores of frames, or of sequences with their frames side by side as channels."""

@@ -52,8 +52,10 @@ class FrameDecoder(nn.Module):
         return self.layers(states)  # type: ignore[no-any-return]
 
 
-def pad_to_multiple(frames: Tensor, multiple: int) -> Tensor:
-    """Frames (N, C, H, W) with their last row and column repeated until both sides divide; crop with [..., :H, :W]."""
-    height, width = frames.shape[-2:]
-    missing = (0, -width % multiple, 0, -height % multiple)
-    return F.pad(frames, missing, mode="replicate") if any(missing) else frames
+def pad_to_multiple(frames: Tensor, multiple: int, least: int = 1) -> Tensor:
+    """Frames (N, C, H, W) with their last row and column repeated until both sides divide; crop with [..., :H, :W].
+
+    least: pixels that both sides have at least after it, itself a multiple.
+    """
+    down, right = (max(side + -side % multiple, least) - side for side in frames.shape[-2:])
+    return F.pad(frames, (0, right, 0, down), mode="replicate") if down or right else frames
