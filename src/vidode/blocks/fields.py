@@ -24,3 +24,22 @@ class ConvField(nn.Module):
     def forward(self, state: Tensor) -> Tensor:
         """The rate of change of the state."""
         return self.layers(state)  # type: ignore[no-any-return]
+
+
+class DenseField(nn.Module):
+    """f of Latent ODE (Rubanova et al., NeurIPS 2019): fully connected layers with tanh between, autonomous.
+
+    (S, size) -> (S, size) through `layers` + 1 layers of `hidden` units.
+    """
+
+    def __init__(self, size: int, hidden: int, layers: int = 2) -> None:
+        super().__init__()
+        widths = [size, *[hidden] * (layers + 1), size]
+        stack: list[nn.Module] = []
+        for inputs, outputs in pairwise(widths):
+            stack += [nn.Linear(inputs, outputs), nn.Tanh()]
+        self.layers = nn.Sequential(*stack[:-1])
+
+    def forward(self, state: Tensor) -> Tensor:
+        """The rate of change of the state."""
+        return self.layers(state)  # type: ignore[no-any-return]

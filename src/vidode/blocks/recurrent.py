@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -15,6 +17,45 @@ BEFORE_FIRST = 0.01
 
 
 ONE_EULER_STEP = Solver("euler", step=None)
+
+Direction = Literal["forward", "backward"]
+
+
+@dataclass(frozen=True)
+class Visit:
+    """The observation in one column, of each row that has it.
+
+    rows: (S,). now: (S,) its model time. before: (S,) that of the row's last visit; at its first one, `BEFORE_FIRST`
+    ahead of it.
+    """
+
+    column: int
+    rows: Tensor
+    before: Tensor
+    now: Tensor
+
+    def put(self, state: Tensor, jumped: Tensor) -> Tensor:
+        """The state (G, ...) of all rows, with that of the visited ones (S, ...) in its place."""
+        if len(self.rows) == len(state):
+            return jumped
+        return state.to(jumped.dtype).index_copy(0, self.rows, jumped)
+
+
+def visits(times: Tensor, present: Tensor, direction: Direction) -> Iterator[Visit]:
+    """The observations in their order, or "backward", the last one first; those that are not present are left out.
+
+    times: (G, M) model time in order. present: (G, M) bool.
+    """
+    ahead = BEFORE_FIRST if direction == "forward" else -BEFORE_FIRST
+    columns = range(times.shape[1])
+    since = torch.full_like(times[:, 0], torch.nan)
+    for column in columns if direction == "forward" else reversed(columns):
+        rows = present[:, column].nonzero()[:, 0]
+        if not len(rows):
+            continue
+        now = times[rows, column]
+        yield Visit(column, rows, torch.where(since[rows].isnan(), now - ahead, since[rows]), now)
+        since = since.index_copy(0, rows, now)
 
 
 class ConvGRUCell(nn.Module):
@@ -52,31 +93,16 @@ class OdeConvGRU(nn.Module):
         self.channels = channels
         self.solver = solver
 
-    def forward(
-        self,
-        features: Tensor,
-        times: Tensor,
-        present: Tensor,
-        direction: Literal["forward", "backward"] = "forward",
-    ) -> Tensor:
+    def forward(self, features: Tensor, times: Tensor, present: Tensor, direction: Direction = "forward") -> Tensor:
         """(G, channels, h, w), each belonging to the last observation visited; zero where none is present.
 
         features: (G, M, inputs, h, w). times: (G, M) model time in order. present: (G, M) bool. "backward" visits
         the last observation first.
         """
-        ahead = BEFORE_FIRST if direction == "forward" else -BEFORE_FIRST
-        order = range(times.shape[1]) if direction == "forward" else reversed(range(times.shape[1]))
         state = features.new_zeros(len(features), self.channels, *features.shape[3:])
-        since = torch.full_like(times[:, 0], torch.nan)
-        for i in order:
-            rows = present[:, i].nonzero()[:, 0]
-            if not len(rows):
-                continue
-            now = times[rows, i]
-            before = torch.where(since[rows].isnan(), now - ahead, since[rows])
-            jumped = self._visit(features[rows, i], state[rows], before, now)
-            state = jumped if len(rows) == len(state) else state.to(jumped.dtype).index_copy(0, rows, jumped)
-            since = since.index_copy(0, rows, now)
+        for visit in visits(times, present, direction):
+            x = features[visit.rows, visit.column]
+            state = visit.put(state, self._visit(x, state[visit.rows], visit.before, visit.now))
         return state
 
     def _visit(self, x: Tensor, h: Tensor, before: Tensor, now: Tensor) -> Tensor:

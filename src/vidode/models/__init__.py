@@ -132,6 +132,13 @@ class Objective(nn.Module, ABC):
         """The named, weighted terms whose sum the critics minimise; empty without critics. Detaches the prediction."""
         return {}
 
+    def readings(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
+        """Named numbers that are journaled beside the terms and that nothing is minimised by.
+
+        Such as the divergence of a posterior before it is weighted. Asked for without gradients.
+        """
+        return {}
+
 
 class VideoModel(nn.Module, ABC):
     """Frames at some times from frames at other times.

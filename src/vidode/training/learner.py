@@ -55,7 +55,7 @@ class Learner(lightning.LightningModule):
         """Forward once; the critics step on what was predicted, then the model on what the new critics say.
 
         In this order since a critic that steps between the model's forward and backward pass would change weights
-        that its graph has saved. Returns every term, detached.
+        that its graph has saved. Returns every term and reading, detached.
         """
         torch.manual_seed(generator_for(self.config.seed, "model", self.done, self.global_rank).initial_seed())
         model_optimiser, *critic_optimisers = self._optimisers()
@@ -73,7 +73,9 @@ class Learner(lightning.LightningModule):
         if self.average is not None:
             self.average.update_parameters(self.model)
         self.done += 1
-        return {"loss": loss} | {name: term.detach() for name, term in model_terms.items()} | terms
+        with torch.no_grad():
+            readings = self.objective.readings(example, prediction)
+        return {"loss": loss} | {name: term.detach() for name, term in model_terms.items()} | terms | readings
 
     @torch.no_grad()
     def predict(self, example: Example) -> Tensor:
