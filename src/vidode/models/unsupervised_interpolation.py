@@ -62,10 +62,10 @@ class ObjectiveConfig:
     """What is minimised: the module's terms with their weights; a weight of 0 leaves a term out.
 
     learn: from the "cycle" of observed frames, or from the true "frames" that are asked (supervised, with four warping
-    terms and two flows a frame): how a teacher is made. times: that the gap is cut at. reversal: probability that a
-    triplet runs backward in time. perceptual: 0.005 in the original; 0 here, since it needs weights learned on
-    ImageNet, which are never shipped. vgg: their file (see `vidode.blocks.vgg`), else that of VIDODE_VGG16. teacher:
-    the model.safetensors of a model of the same configuration; the pseudo term counts only with it.
+    terms and two flows a frame), which is how a teacher is made. times: at which a gap may be cut. reversal: the
+    probability that a triplet runs backward in time. perceptual: 0.005 in the original; 0 here, since it needs weights
+    learned on ImageNet, which are never shipped. vgg: their file (see `vidode.blocks.vgg`), else that of VIDODE_VGG16.
+    teacher: the model.safetensors of a saved model of the same sizes; the pseudo term counts only with it.
     """
 
     learn: Literal["cycle", "frames"] = "cycle"
@@ -159,8 +159,8 @@ class UnsupervisedInterpolation(VideoModel):
 
         straight = _straight(between, t)
         rough = _brought(padded, straight)
-        seen_of = torch.cat([padded.flatten(1, 2), torch.cat([rough, straight], dim=2).flatten(1, 2)], dim=1)
-        maps = self.frame_network(seen_of, deep).float()  # (Q, 5, h, w)
+        known = torch.cat([padded.flatten(1, 2), torch.cat([rough, straight], dim=2).flatten(1, 2)], dim=1)
+        maps = self.frame_network(known, deep).float()  # (Q, 5, h, w)
         size = (..., slice(pair.shape[-2]), slice(pair.shape[-1]))
         flow = (straight + _fields(maps[:, :4]))[size]
         parts = _composed(pair, flow, torch.sigmoid(maps[:, None, 4:])[size], t)
@@ -247,25 +247,24 @@ class CycleObjective(Objective):
 
     def model_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
         """The terms pixel, perceptual, warping, smoothness and pseudo, those that have a weight."""
-        config, made = self.config, cast(Interpolated, prediction)
+        weights, made = self.config, cast(Interpolated, prediction)
         cycle = made if isinstance(made, Cycle) else None
         target = to_pixels(example.target if cycle is None else cycle.target)
         frames = to_pixels(made.frames)
         terms = {
-            "pixel": config.pixel * losses.reconstruction(frames, target),
-            "warping": config.warping * (2 * losses.reconstruction(made.rough, target[:, :, None]) + unlike(made)),
-            "smoothness": config.smoothness * roughness(made),
+            "pixel": losses.reconstruction(frames, target),
+            "warping": 2 * losses.reconstruction(made.rough, target[:, :, None]) + unlike(made),
+            "smoothness": roughness(made),
         }
-        if cycle is not None:  # A's pair and B's
-            terms["warping"] = terms["warping"] + 2 * config.warping * unlike(cycle.halves)
-            terms["smoothness"] = terms["smoothness"] + 2 * config.smoothness * roughness(cycle.halves)
-            if cycle.taught is not None:
-                apart = 2 * losses.reconstruction(to_pixels(cycle.halves.frames), to_pixels(cycle.taught))
-                terms["pseudo"] = config.pseudo * apart
+        if cycle is not None:  # and the pairs of A and of B
+            terms["warping"] = terms["warping"] + 2 * unlike(cycle.halves)
+            terms["smoothness"] = terms["smoothness"] + 2 * roughness(cycle.halves)
+        if cycle is not None and cycle.taught is not None:
+            terms["pseudo"] = 2 * losses.reconstruction(to_pixels(cycle.halves.frames), to_pixels(cycle.taught))
         if self.vgg is not None:
             seen, true = (self.vgg(_as_colours(images.flatten(0, 1)) / 255) for images in (frames, target))
-            terms["perceptual"] = config.perceptual * F.mse_loss(seen, true)
-        return terms
+            terms["perceptual"] = F.mse_loss(seen, true)
+        return {name: getattr(weights, name) * term for name, term in terms.items() if getattr(weights, name)}
 
     def _triplet(self, observed: Batch) -> Batch:
         """Three successive frames of each clip, some of them in the mirror of time."""
