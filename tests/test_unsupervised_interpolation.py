@@ -252,7 +252,7 @@ def vgg(tmp_path_factory):
 
 
 @torch.no_grad()
-def test_the_perceptual_term_sees_the_shifted_frames(vgg, monkeypatch):
+def test_the_perceptual_term_sees_the_shifted_frames(vgg):
     path, network = vgg
     model = loud(made(perceptual=0.005, vgg=str(path)))
     objective, example, answer = cycle_of(model, observed([0.0, 1, 2]))
@@ -260,11 +260,19 @@ def test_the_perceptual_term_sees_the_shifted_frames(vgg, monkeypatch):
     expected = 0.005 * (seen[0] - seen[1]).square().mean().item()
     assert objective.model_terms(example, answer)["perceptual"].item() == pytest.approx(expected, rel=1e-3)
     assert expected > 0
+
+
+@torch.no_grad()
+def test_the_perceptual_term_sees_channels_that_are_no_colours_as_grey_images(vgg, monkeypatch):
+    path, network = vgg
     monkeypatch.setenv(VARIABLE, str(path))
-    grey = made(perceptual=0.005, channels=1)
-    objective, example, answer = cycle_of(grey, observed([0.0, 1, 2], channels=1))
-    seen = [network((x[0] - MEAN.mean() / 255).expand(-1, 3, -1, -1)) for x in (answer.frames, answer.target)]
-    expected = 0.005 * (seen[0] - seen[1]).square().mean().item()
+    model = loud(made(perceptual=0.005, channels=2))
+    objective, example, answer = cycle_of(model, observed([0.0, 1, 2], channels=2))
+    apart = []
+    for channel in (0, 1):
+        shown = [(x[0, :, [channel]] - MEAN.mean() / 255).expand(-1, 3, -1, -1) for x in (answer.frames, answer.target)]
+        apart.append((network(shown[0]) - network(shown[1])).square().mean().item())
+    expected = 0.005 * sum(apart) / 2
     assert objective.model_terms(example, answer)["perceptual"].item() == pytest.approx(expected, rel=1e-3)
 
 
