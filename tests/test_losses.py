@@ -38,3 +38,12 @@ def test_charbonnier_is_the_absolute_value_with_a_round_corner():
     corner = torch.zeros(1, requires_grad=True)
     losses.charbonnier(corner, torch.zeros(1)).backward()
     assert math.isfinite(float(corner.grad))
+
+
+def test_variation_is_the_mean_distance_of_neighbours_along_both_axes():
+    maps = torch.rand(2, 3, 4, 5, dtype=torch.float64)
+    across = (maps[..., 1:] - maps[..., :-1]).abs().mean()
+    down = (maps[..., 1:, :] - maps[..., :-1, :]).abs().mean()
+    torch.testing.assert_close(losses.variation(maps), across + down)
+    smooth = losses.variation(torch.ones(1, 1, 4, 5, dtype=torch.float64), losses.charbonnier)
+    assert smooth.item() == pytest.approx(2e-3)

@@ -69,3 +69,13 @@ def test_a_shift_reads_each_map_at_its_offset_and_zero_outside():
     assert not moved[:, 1, 0].any()
     assert moved[:, 1, :, 4:].abs().max() < 1e-5
     torch.testing.assert_close(moved[:, 2, :, 1:], (maps[:, 2, :, 1:] + maps[:, 2, :, :-1]) / 2, atol=1e-5, rtol=0)
+
+
+@settings(max_examples=20, deadline=None)
+@given(x=st.integers(-3, 3), y=st.integers(-3, 3))
+def test_where_all_is_zero_outside_an_integer_flow_is_a_shift_with_zeros(x, y):
+    frames = torch.rand(1, 2, 7, 9)
+    flow = torch.tensor([float(x), float(y)])[None, :, None, None].expand(1, 2, 7, 9)
+    wide = torch.nn.functional.pad(frames, (3, 3, 3, 3))
+    expected = wide[..., 3 + y : 10 + y, 3 + x : 12 + x]
+    torch.testing.assert_close(warp(frames, flow, outside="zeros"), expected, atol=1e-6, rtol=0)

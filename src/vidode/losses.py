@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -32,3 +34,8 @@ def deception(fake: Tensor) -> Tensor:
 def charbonnier(predicted: Tensor, target: Tensor, smooth: float = 1e-3) -> Tensor:
     """Charbonnier's distance, mean sqrt((X^ - X)^2 + smooth^2): |X^ - X| with a finite curvature at zero."""
     return torch.sqrt((predicted - target).square() + smooth**2).mean()
+
+
+def variation(maps: Tensor, distance: Callable[[Tensor, Tensor], Tensor] = reconstruction) -> Tensor:
+    """Total variation of maps (..., H, W): the mean distance of horizontal neighbours plus that of vertical ones."""
+    return distance(maps[..., 1:], maps[..., :-1]) + distance(maps[..., 1:, :], maps[..., :-1, :])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def warp(frames: Tensor, flow: Tensor) -> Tensor:
-    """W(X, F)(p) = X(p + F(p)): backward, bilinear, the border going on for ever outside.
+def warp(frames: Tensor, flow: Tensor, outside: Literal["border", "zeros"] = "border") -> Tensor:
+    """W(X, F)(p) = X(p + F(p)): backward, bilinear; outside, the border goes on for ever, or all is zero.
 
     frames: (N, C, H, W). flow: (N, 2, H, W) in pixels, x then y. Returns (N, C, H, W) in the type of `frames`.
 
@@ -21,7 +23,7 @@ def warp(frames: Tensor, flow: Tensor) -> Tensor:
         x = _normalised(torch.arange(width, device=flow.device) + flow[:, 0], width)
         y = _normalised(torch.arange(height, device=flow.device)[:, None] + flow[:, 1], height)
         moved = F.grid_sample(
-            frames.double(), torch.stack([x, y], dim=-1), mode="bilinear", padding_mode="border", align_corners=True
+            frames.double(), torch.stack([x, y], dim=-1), mode="bilinear", padding_mode=outside, align_corners=True
         )
     return moved.to(frames.dtype)
 

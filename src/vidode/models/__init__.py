@@ -151,8 +151,9 @@ class VideoModel(nn.Module, ABC):
     """What it can do; a model whose configuration decides it says so of itself once it is built."""
     trainable: ClassVar[bool] = True
     """False for a floor, which has nothing to learn."""
-    any_time: ClassVar[bool] = True
-    """False for a model that gives only the next frames of a regular sequence."""
+    any_time: bool = True
+    """False for a model that gives only the next frames of a regular sequence. Where the configuration decides it, the
+    model says so of itself once it is built, and its class says False."""
     exact: ClassVar[bool] = False
     """True for a model that takes exactly `config.neighbours` observations, no fewer and no more."""
     supervised: ClassVar[bool] = False

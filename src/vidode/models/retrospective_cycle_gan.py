@@ -98,7 +98,7 @@ class RetrospectiveCycleGan(VideoModel):
     """The next frames of a regular sequence; the module's docstring holds the equations."""
 
     tasks: tuple[Task, ...] = ("extrapolation",)
-    any_time: ClassVar[bool] = False
+    any_time = False
     optimiser: ClassVar[OptimiserConfig] = OptimiserConfig(
         name="adam", learning_rate=3e-4, betas=(0.5, 0.999), schedule="linear", hold=0.2, floor=0.0
     )
