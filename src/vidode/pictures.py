@@ -38,10 +38,13 @@ def write_strips(path: Path, strips: Sequence[Tensor], enlarged: int = 1) -> Non
 
 
 def write_side_by_side(path: Path, panels: Mapping[str, Tensor], enlarged: int = 1) -> None:
-    """A GIF of videos (K, C, H, W) in [0, 1] side by side, with their names above. enlarged: by a whole number."""
+    """A GIF of videos (K, C, H, W) in [0, 1] side by side, with their names above, written whole or not at all.
+
+    enlarged: by a whole number.
+    """
     shown = {name: _enlarged(as_colour(frames), enlarged) for name, frames in panels.items()}
     head = torch.cat([_caption(name, frames.shape[-1]) for name, frames in shown.items()], dim=-1)
-    with open_sink(path, rate=Fraction(SHOWN_RATE)) as sink:
+    with open_sink(path, rate=Fraction(SHOWN_RATE), overwrite=True) as sink:
         for place, row in enumerate(zip(*shown.values(), strict=True)):
             pixels = torch.cat([head, torch.cat(row, dim=-1)], dim=-2)
             sink.write(Frame(pixels, Fraction(place, SHOWN_RATE)))
