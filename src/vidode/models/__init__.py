@@ -178,8 +178,13 @@ class VideoModel(nn.Module, ABC):
         `width` is scaled where the configuration has one; a model that has other widths, or is bound to a size of
         frames, says so itself.
         """
-        default: dict[str, Any] = {known.name: known.default for known in fields(get_type_hints(cls)["config"])}
-        return {"width": max(1, round(share * default["width"]))} if "width" in default else {}
+        config = get_type_hints(cls)["config"]
+        return scaled(config(), share, "width") if "width" in {known.name for known in fields(config)} else {}
+
+
+def scaled(config: Any, share: float, *widths: str) -> dict[str, Any]:
+    """These fields of a configuration, whole numbers, at a share of what they are; at least 1."""
+    return {name: max(1, round(share * getattr(config, name))) for name in widths}
 
 
 def names() -> list[str]:

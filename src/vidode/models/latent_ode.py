@@ -25,8 +25,9 @@ own size, averaged to the same 4x4 map, decoded at `size` and resized; at `size`
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -38,7 +39,7 @@ from vidode.blocks.latents import at_queries
 from vidode.blocks.ode_rnn import OdeRNN
 from vidode.blocks.variational import BoundConfig, Draws, Posterior
 from vidode.clip import Batch, InvalidInput
-from vidode.models import TASKS, Example, Objective, OptimiserConfig, Prediction, VideoModel
+from vidode.models import TASKS, Example, Objective, OptimiserConfig, Prediction, VideoModel, scaled
 from vidode.ode import Solver
 from vidode.timing import TimeScale
 from vidode.windows import Windows, windows
@@ -142,6 +143,12 @@ class LatentOde(VideoModel):
     def objective(self) -> Objective:
         """The bound of the evidence."""
         return LatentOdeObjective(self.config.bound)
+
+    @classmethod
+    def sized(cls, share: float, size: tuple[int, int]) -> dict[str, Any]:
+        """See `VideoModel.sized`. The network is made for the least power of two that holds the frames."""
+        widths = scaled(LatentOdeConfig(), share, "width", "state", "latent", "units")
+        return {**widths, "size": max(4 * SIDE, 2 ** math.ceil(math.log2(max(size))))}
 
     def encode(self, observed: Batch) -> Tensor:
         """The vector of every seen frame (B, T, R), zero elsewhere."""

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -40,7 +40,7 @@ from vidode.blocks.critics import PatchCritic
 from vidode.blocks.frames import pad_to_multiple
 from vidode.blocks.regular import UNEVEN, continuation
 from vidode.clip import Batch, InvalidInput
-from vidode.models import Example, Objective, OptimiserConfig, Prediction, Task, VideoModel, frozen
+from vidode.models import Example, Objective, OptimiserConfig, Prediction, Task, VideoModel, frozen, scaled
 
 NAME = "retrospective_cycle_gan"
 SHRINKS = 4
@@ -135,6 +135,14 @@ class RetrospectiveCycleGan(VideoModel):
     def objective(self) -> Objective:
         """The six pairs, their edges, and the critics of frames and of sequences."""
         return RetrospectiveObjective(self.config)
+
+    @classmethod
+    def sized(cls, share: float, size: tuple[int, int]) -> dict[str, Any]:
+        """See `VideoModel.sized`. The critics are as much narrower."""
+        return {
+            **scaled(RetrospectiveCycleGanConfig(), share, "width"),
+            "objective": scaled(ObjectiveConfig(), share, "width"),
+        }
 
     def _next(self, sequences: Tensor) -> Tensor:
         """(D, B, C, H, W) out of sequences (D, B, N, C, H, W)."""
