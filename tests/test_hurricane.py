@@ -112,7 +112,7 @@ def test_what_is_incomplete_is_refused_in_one_line(root, change, message):
 
 
 def test_a_storm_outside_every_basin_is_named(root):
-    with pytest.raises(InvalidInput, match="storm two lies at 12.5, 131"):
+    with pytest.raises(InvalidInput, match=r"storm two lies at 12\.5, 131"):
         hurricane(root, basins=[[0, 200], [-60, 160]])
 
 

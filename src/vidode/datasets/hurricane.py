@@ -62,7 +62,7 @@ class Hurricane(VideoDataset):
     config: HurricaneConfig
     downloads = (
         "the CAM5 fields and storm annotations of Kim et al. (WACV 2019) are given by their authors on request: put"
-        " NetCDF files with U850, V850 and PSL into root/fields, and storm,time,lat,lon (ISO times) into root/tracks.csv"
+        " NetCDF files with U850, V850 and PSL into root/fields, and storm,time,lat,lon into root/tracks.csv"
     )
 
     def __init__(self, config: HurricaneConfig, split: Split) -> None:
