@@ -21,7 +21,7 @@ Source: the paper for the equations, `released` choices from the published code;
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +43,7 @@ from vidode.blocks.frames import FrameDecoder, FrameEncoder, pad_to_multiple
 from vidode.blocks.recurrent import ONE_EULER_STEP, OdeConvGRU
 from vidode.blocks.warp import compose, warp
 from vidode.clip import Batch, InvalidInput
-from vidode.models import TASKS, Example, Objective, OptimiserConfig, Prediction, VideoModel, frozen
+from vidode.models import TASKS, Example, Objective, OptimiserConfig, Prediction, VideoModel, frozen, scaled
 from vidode.ode import Solver, integrate
 from vidode.timing import TimeScale
 from vidode.windows import Windows, windows
@@ -100,7 +100,7 @@ class ObjectiveConfig:
 
     observed: how many observed frames the sequence critics read (5 in the paper's regular tasks). generated: in
     extrapolation the fake sequence ends in "all" frames generated so far (released) or in the "last" one alone,
-    behind true ones (the paper's Eq. 4).
+    behind true ones (the paper's Eq. 4). width: first maps of the critics.
     """
 
     difference: float = 1.0
@@ -108,10 +108,11 @@ class ObjectiveConfig:
     sequence: float = 0.003
     observed: int = 5
     generated: Literal["all", "last"] = "all"
+    width: int = 64
 
     def __post_init__(self) -> None:
-        if min(self.difference, self.image, self.sequence) < 0 or self.observed < 1:
-            raise InvalidInput(f"{self}; expected weights of at least 0 and at least 1 observed frame")
+        if min(self.difference, self.image, self.sequence) < 0 or min(self.observed, self.width) < 1:
+            raise InvalidInput(f"{self}; expected weights of at least 0, 1 observed frame and a width of 1, or more")
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,11 @@ class VidOde(VideoModel):
     def objective(self) -> Objective:
         """Reconstruction, difference, and the image and sequence critics."""
         return VidOdeObjective(self.config)
+
+    @classmethod
+    def sized(cls, share: float, size: tuple[int, int]) -> dict[str, Any]:
+        """See `VideoModel.sized`. The critics are as much narrower."""
+        return {**scaled(VidOdeConfig(), share, "width"), "objective": scaled(ObjectiveConfig(), share, "width")}
 
     def encode(self, observed: Batch) -> Tensor:
         """E of every seen frame (B, T, D, h, w), zero elsewhere."""
@@ -281,10 +287,10 @@ class VidOdeObjective(Objective):
         super().__init__()
         self.config = config
         weights, channels = config.objective, config.channels
-        self.image = PatchCritic(channels) if weights.image else None
+        self.image = PatchCritic(channels, weights.width) if weights.image else None
         inputs = {"interpolation": weights.observed, "extrapolation": weights.observed + 1}
         self.sequence = nn.ModuleDict(
-            {task: PatchCritic(frames * channels) for task, frames in inputs.items() if weights.sequence}
+            {task: PatchCritic(frames * channels, weights.width) for task, frames in inputs.items() if weights.sequence}
         )
 
     def model_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:

@@ -109,12 +109,13 @@ def training_of(job: Job, scale: Scale, places: Places) -> TrainingConfig:
     steps = scale.steps_on(job.data)
     return TrainingConfig(
         **{
-            "model": Choice(job.model, _plain({**options, **job.options})),
+            "model": Choice(job.model, _plain(_merged(options, job.options))),
             "data": Choice(job.data.name, _plain(job.data.configuration(places.data, places.cache))),
             "steps": steps,
             "sampling": replace(sampling, supervised=kind.supervised),
             "augmentation": scale.augmentation if job.data.augmented else None,
             "batch_size": scale.batch_size,
+            "precision": scale.precision,
             "steps_per_epoch": max(1, round(steps / scale.epochs)),
             "seed": job.seed,
             "run": RunConfig(log_every=max(1, steps // CURVE_POINTS), checkpoint_every=250, keep=1),
@@ -180,6 +181,16 @@ def _key(job: Job, scale: Scale, places: Places, lpips: Lpips | None) -> Any:
         "lpips": None if lpips is None else weights_checksum(lpips),
     }
     return _plain(key)
+
+
+def _merged(options: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with more of them, which go first, also within each other."""
+    inner = {
+        key: _merged(options[key], value)
+        for key, value in more.items()
+        if isinstance(value, Mapping) and isinstance(options.get(key), Mapping)
+    }
+    return {**options, **more, **inner}
 
 
 def _plain(values: Any) -> Any:

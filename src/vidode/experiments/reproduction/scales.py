@@ -61,7 +61,7 @@ class Scale:
     """How much of everything.
 
     width: share of the paper's width of each network. steps: updates of every model, or None for `epochs` epochs.
-    seeds: of rows that decide a claim; the first alone of the others. clips: measured of each test set; None is all.
+    seeds: of every row that is trained. clips: measured of each test set; None is all. precision: of training.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Scale:
     batch_size: int = 8
     seeds: tuple[int, ...] = (0, 1)
     clips: int | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def steps_on(self, data: DataChoice) -> int:
@@ -134,6 +135,7 @@ SMALL = Scale(
     name="small",
     width=0.25,
     steps=2000,
+    precision="bfloat16",
     data={
         "actions": (video("weizmann", "weizmann", 57, 64),),
         "ladder": (video("weizmann", "weizmann", 57, 64),),
