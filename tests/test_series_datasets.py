@@ -109,6 +109,10 @@ def test_era5_has_true_times_and_units(tmp_path, times):
     data = open_dataset("era5", "test", root=str(tmp_path), train=6, frames=2)
     assert len(data) == 2
     assert data.clip(1).times.tolist() == [8 * 3600.0, 9 * 3600.0]
+    overlapping = open_dataset("era5", "test", root=str(tmp_path), train=6, frames=2, hop=1)
+    assert [overlapping.clip(i).times.tolist() for i in range(len(overlapping))] == [
+        [3600.0 * hour, 3600.0 * (hour + 1)] for hour in (6, 7, 8)
+    ]
     assert data.series.units == ("K",)
 
 

@@ -142,7 +142,8 @@ class SeriesDataset(VideoDataset):
     """One long record of fields, of which each split is a range of frames in order of time.
 
     A concrete class reads it; its configuration has a `root`, the `train` frames that come first, and the `frames` of
-    a clip, none for the whole split. Channels are scaled to [0, 1] by the extremes of the training part, so that a
+    a clip, none for the whole split, each of which starts `hop` frames after the one before, by default where that
+    one ends. Channels are scaled to [0, 1] by the extremes of the training part, so that a
     test may lie outside. Frames in which a channel is missing altogether are left out: the gaps there are longer.
     """
 
@@ -164,18 +165,23 @@ class SeriesDataset(VideoDataset):
         """The whole record."""
 
     def __len__(self) -> int:
-        return 1 if self.config.frames is None else len(self.series) // self.config.frames
+        if self.config.frames is None:
+            return 1
+        return int((len(self.series) - self.config.frames) // self._hop + 1)
 
     def clip(self, index: int) -> Clip:
-        """Clip `index` of those that follow each other without overlap."""
-        length = self.config.frames or len(self.series)
-        return self._clip(index * length, length)
+        """Clip `index`, in order of time."""
+        return self._clip(index * self._hop, self.config.frames or len(self.series))
 
     def window(self, index: int, length: int, generator: torch.Generator) -> Clip:
         """`length` successive frames from anywhere in the split: where clips are cut does not bind training."""
         if length > len(self.series):
             raise InvalidInput(f"the {self.split} split has {len(self.series)} frames; expected at least {length}")
         return self._clip(int(torch.randint(len(self.series) - length + 1, (), generator=generator)), length)
+
+    @property
+    def _hop(self) -> int:
+        return int(self.config.hop or self.config.frames or 0)
 
     def _clip(self, start: int, length: int) -> Clip:
         part = self.series[start : start + length]

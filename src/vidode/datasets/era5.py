@@ -20,7 +20,7 @@ class Era5Config:
     """Where and what.
 
     root: the folder with the file. file: its name, or none for the only one there. variables: the channels. side: of
-    the grid in cells at most, by averaging blocks; none keeps it. train, frames: see `SeriesDataset`.
+    the grid in cells at most, by averaging blocks; none keeps it. train, frames, hop: see `SeriesDataset`.
     """
 
     root: str = ""
@@ -29,6 +29,7 @@ class Era5Config:
     side: int | None = None
     train: int = 600
     frames: int | None = None
+    hop: int | None = None
 
 
 class Era5(SeriesDataset):

@@ -29,7 +29,7 @@ class RadarConfig:
     """Where and what.
 
     root: the folder with knmi/ or bom/, or with the files of one. source: whose. side: of the grid in cells at most,
-    by averaging blocks; none keeps it. train, frames: see `SeriesDataset`.
+    by averaging blocks; none keeps it. train, frames, hop: see `SeriesDataset`.
     """
 
     root: str = ""
@@ -37,6 +37,7 @@ class RadarConfig:
     side: int | None = 128
     train: int = 64
     frames: int | None = None
+    hop: int | None = None
 
 
 class Radar(SeriesDataset):

@@ -19,12 +19,13 @@ HOUR = 3600.0
 
 @dataclass(frozen=True)
 class StormConfig:
-    """root: the folder with <variable>storm.cdf. variables: the channels. train, frames: see `SeriesDataset`."""
+    """root: the folder with <variable>storm.cdf. variables: the channels. train, frames, hop: see `SeriesDataset`."""
 
     root: str = ""
     variables: tuple[str, ...] = ("P", "U", "V")
     train: int = 48
     frames: int | None = None
+    hop: int | None = None
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.variables if name not in UNITS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vidode.experiments.paper.table4 import MODELS, TASK
-from vidode.experiments.reproduction.experiment import Experiment, labels, picture
+from vidode.experiments.reproduction.experiment import Experiment, picture
 from vidode.experiments.reproduction.jobs import Job, Places
 from vidode.experiments.reproduction.outcomes import LPIPS, MSE, Cell, Metric, Outcomes
 from vidode.experiments.reproduction.scales import Scale
@@ -25,13 +25,13 @@ class Figure6(Experiment):
             for data in scale.data.get("weather", ())
             for name in MODELS
             for seed in scale.seeds
-            for rate in RATES
+            for rate in data.rates
         ]
 
     def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
         """A curve for each model with its spread over seeds, the numbers, and the claims."""
         parts = []
-        for data in labels(scale, "weather"):
+        for data in (data.label for data in scale.data.get("weather", ()) if data.rates):
             for metric in (MSE, LPIPS):
                 curves = curves_of(outcomes, data, metric)
                 if not all(curve for curve in curves.values()):

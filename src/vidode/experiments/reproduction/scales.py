@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from vidode.augmentation import Augmentation
 from vidode.clip import InvalidInput
 from vidode.configuration import closest
-from vidode.datasets import Split, VideoDataset, open_dataset
+from vidode.datasets import Split, VideoDataset, config_class, open_dataset
+from vidode.hiding import RATES, sparse
 from vidode.models import Task
 from vidode.sampling import SamplingConfig
 
@@ -39,21 +40,21 @@ class DataChoice:
     augmented: bool = True
     absolute: float | None = None
     """Seconds in one unit of model time, for data with a clock of its own."""
+    rates: tuple[int, ...] = ()
+    """Of Figure 6, in percent, for which the test clips are long enough."""
 
     def configuration(self, root: Path | None, cache: Path | None) -> dict[str, Any]:
         """The options with where the files are, for data that has files."""
-        place = {} if root is None or self.generated else {"root": str(root / self.name)}
-        place |= {} if cache is None or self.generated else {"cache": str(cache)}
-        return {**self.options, **place}
+        known = {option.name for option in fields(config_class(self.name))}
+        places = {"root": None if root is None else root / self.name, "cache": cache}
+        return {
+            **self.options,
+            **{name: str(path) for name, path in places.items() if path is not None and name in known},
+        }
 
     def open(self, split: Split, root: Path | None, cache: Path | None) -> VideoDataset:
         """The data in a split."""
         return open_dataset(self.name, split, **self.configuration(root, cache))
-
-    @property
-    def generated(self) -> bool:
-        """Whether nothing has to be downloaded for it."""
-        return self.name in ("bouncing_balls", "moving_scenes")
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class Scale:
         return math.ceil(data.videos / self.batch_size)
 
 
+HOUR = 3600.0
 REGULAR: Mapping[Task, SamplingConfig] = {
     "interpolation": SamplingConfig(scheme="regular", interpolation=1.0),
     "extrapolation": SamplingConfig(scheme="regular", interpolation=0.0),
@@ -103,6 +105,41 @@ def video(label: str, name: str, videos: int, size: int, **options: Any) -> Data
     return DataChoice(label, name, {**options, "size": size}, (size, size), videos, REGULAR, REGULAR_SCHEMES)
 
 
+SCENES: Mapping[str, Any] = {"size": (32, 32), "clips": 4, "held_out": 1}
+
+
+def weather(
+    label: str,
+    name: str,
+    cells: tuple[int, int],
+    slot: float,
+    rate: int,
+    rates: tuple[int, ...],
+    channels: int = 3,
+    videos: int = 8,
+    **options: Any,
+) -> DataChoice:
+    """Fields of the atmosphere, `slot` seconds apart, of which `rate` percent are observed before five are asked for.
+
+    Model time is absolute, a slot being a tenth of its unit.
+    """
+    sampling: Mapping[Task, SamplingConfig] = {"extrapolation": sparse(rate)}
+    schemes: Mapping[Task, str] = {"extrapolation": f"sparse-{rate}"}
+    return DataChoice(
+        label,
+        name,
+        options,
+        cells,
+        videos,
+        sampling,
+        schemes,
+        channels=channels,
+        augmented=False,
+        absolute=10 * slot,
+        rates=rates,
+    )
+
+
 def balls(videos: int, test: int) -> DataChoice:
     """Bouncing balls, ten frames in and ten out. The paper augments what was filmed; here up is not down."""
     options = {"frames": 20, "clips": videos, "held_out": test}
@@ -113,9 +150,12 @@ def balls(videos: int, test: int) -> DataChoice:
 
 def scenes(label: str, **options: Any) -> DataChoice:
     """Generated scenes, which stand for a set of videos where nothing may be downloaded."""
-    config = {"size": (32, 32), "frames": 20, "clips": 4, "held_out": 1, **options}
+    config = {**SCENES, "frames": 20, **options}
     return DataChoice(label, "moving_scenes", config, (32, 32), 4, REGULAR, REGULAR_SCHEMES)
 
+
+KTH: Mapping[str, Any] = {"train": list(range(1, 17)), "validation": [], "test": list(range(17, 26))}
+"""The paper trains on 16 people; which, it does not say, and these are the usual ones."""
 
 PAPER = Scale(
     name="paper",
@@ -123,12 +163,13 @@ PAPER = Scale(
     seeds=(0,),
     data={
         "actions": (
-            video("KTH Action", "kth", 255, 128),
+            video("KTH Action", "kth", 255, 128, **KTH),
             video("Moving GIF", "moving_gif", 900, 128),
             video("Penn Action", "penn_action", 1258, 128),
         ),
-        "ladder": (video("KTH Action", "kth", 255, 128),),
+        "ladder": (video("KTH Action", "kth", 255, 128, **KTH),),
         "balls": (balls(1000, 50),),
+        "weather": (weather("CAM5", "hurricane", (240, 640), 3 * HOUR, 20, RATES, videos=280, min_frames=30),),
     },
 )
 SMALL = Scale(
@@ -141,6 +182,10 @@ SMALL = Scale(
         "ladder": (video("weizmann", "weizmann", 57, 64),),
         "fast": (video("ucf101", "ucf101", 50, 64),),
         "balls": (balls(1000, 50),),
+        "weather": (
+            weather("storm", "storm", (33, 36), 6 * HOUR, 60, (), train=48),
+            weather("era5", "era5", (33, 49), HOUR, 20, RATES, channels=1, train=600, frames=30, hop=6),
+        ),
     },
 )
 SMOKE = Scale(
@@ -155,6 +200,7 @@ SMOKE = Scale(
         "ladder": (scenes("scenes"),),
         "fast": (scenes("fast scenes", style={"slowest": 1.0}),),
         "balls": (balls(4, 1),),
+        "weather": (weather("fields", "moving_scenes", (32, 32), 1 / 25, 20, (20, 100), **SCENES, frames=30),),
     },
 )
 SCALES = {scale.name: scale for scale in (SMOKE, SMALL, PAPER)}
