@@ -35,11 +35,14 @@ SMALL = {
     "latent_ode_conv": {"width": 4, "neighbours": 2},
     "deep_voxel_flow": {"width": 4, "neighbours": 2},
     "unsupervised_interpolation": {"width": 4, "neighbours": 2},
+    "ode_conv": {"width": 4, "neighbours": 3},
+    "ode_fc": {"width": 4, "neighbours": 3, "size": (16, 16)},
 }
 """Sizes at which a model is quick; a model that is not named here is built as it comes."""
 
 NO_GAP = "relative model time needs a gap, measured or declared"
 PAIR = "a frame is made from the two around it"
+STACKED = "it reads a fixed number of frames at once, without their times"
 EXEMPTIONS = {
     "anchored_vid_ode": {"single observation, clock alone": NO_GAP},
     "copy_last": {"gap, query": "a step function of time", "gap, observation": "a step function of time"},
@@ -47,6 +50,18 @@ EXEMPTIONS = {
         "before the first": PAIR,
         "single observation, declared gap": PAIR,
         "single observation, clock alone": PAIR,
+    },
+    "ode_conv": {
+        "gap, observation": STACKED,
+        "streaming": STACKED,
+        "single observation, declared gap": STACKED,
+        "single observation, clock alone": STACKED,
+    },
+    "ode_fc": {
+        "gap, observation": STACKED,
+        "streaming": STACKED,
+        "single observation, declared gap": STACKED,
+        "single observation, clock alone": STACKED,
     },
     "latent_ode": {"single observation, clock alone": NO_GAP},
     "latent_ode_conv": {"single observation, clock alone": NO_GAP},
@@ -326,7 +341,7 @@ def test_a_withheld_frame_is_as_if_it_had_never_been(name):
 def test_invalid_pixels_have_no_effect(name):
     model = made(name)
     clip = clip_for(model, 4)
-    valid = torch.rand(4, 1, *clip.size, generator=torch.Generator().manual_seed(5)) > 0.3
+    valid = torch.rand(len(clip), 1, *clip.size, generator=torch.Generator().manual_seed(5)) > 0.3
     query = spread(clip, [0.2, 1.5, 3.4], model)[None]
     answers = []
     for content in (0.25, torch.nan):
@@ -418,7 +433,7 @@ def test_one_observation_is_enough(name):
 @pytest.mark.parametrize("name", sorted(EXEMPT["single observation, clock alone"]))
 def test_one_observation_without_a_gap_is_refused_in_one_line(name):
     clip = observed_clip(1)
-    with pytest.raises(InvalidInput, match=r"frame-gap|cannot do extrapolation"):
+    with pytest.raises(InvalidInput, match=r"frame-gap|cannot do extrapolation|reads exactly"):
         ask(made(name), [clip], clip.times[None] + 0.04)
 
 

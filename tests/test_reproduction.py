@@ -1,0 +1,196 @@
+"""Reproductions of the paper's tables and figures: jobs are shared and resumed, claims are judged by numbers."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from vidode.cli import main
+from vidode.clip import InvalidInput
+from vidode.datasets import moving_scenes
+from vidode.evaluation import Row
+from vidode.experiments import paper
+from vidode.experiments.reproduction import jobs as jobs_module
+from vidode.experiments.reproduction.jobs import Job, Outcome, Places, carry_out, training_of
+from vidode.experiments.reproduction.outcomes import LPIPS, PSNR, SSIM, Cell, Claim, Outcomes, table
+from vidode.experiments.reproduction.published import Printed
+from vidode.experiments.reproduction.scales import PAPER, SMALL, SMOKE, scale_named
+from vidode.metrics import Scores
+from vidode.models import model_class, names
+from vidode.sampling import collate, draw, generator_for
+from vidode.training.learner import Learner
+
+SCENES = SMOKE.data["actions"][0]
+
+
+@pytest.fixture
+def places(tmp_path):
+    return Places(tmp_path / "results", tmp_path / "runs")
+
+
+def outcome(title, psnr, seed=0, lpips=None, ssim=0.5):
+    job = Job("vid_ode", "extrapolation", SCENES, seed, label=title)
+    scores = Scores(frames=1, mse=0.1, psnr=psnr, ssim=ssim, lpips=lpips)
+    rows = {
+        protocol: Row(title, SCENES.label, "x", protocol, 1, 0, scores, {}) for protocol in ("vidode2021", "per-frame")
+    }
+    return Outcome(job, rows, {}, {})
+
+
+def claim(better, worse, *metrics):
+    return Claim(better, worse, "extrapolation", SCENES.label, metrics)
+
+
+def test_seeds_are_averaged_and_their_spread_is_half_their_distance():
+    found = Outcomes([outcome("a", 20.0), outcome("a", 23.0, seed=1), outcome("b", 22.0)])
+    cell = Cell("a", "extrapolation", SCENES.label)
+    assert found.value(cell, PSNR) == 21.5
+    assert found.spread(cell, PSNR) == 1.5
+    assert found.value(cell, LPIPS) is None
+
+
+def test_a_claim_holds_only_where_every_metric_does():
+    found = Outcomes([outcome("a", 20.0, lpips=0.2, ssim=0.9), outcome("b", 22.0, lpips=0.3, ssim=0.8)])
+    assert "holds (SSIM" in claim("a", "b", SSIM, LPIPS).judged(found)
+    assert "**does not hold**" in claim("a", "b", SSIM, LPIPS, PSNR).judged(found)
+    assert "PSNR 20.00 against 22.00" in claim("a", "b", PSNR).judged(found)
+    assert "not decided" in claim("a", "nobody", PSNR).judged(found)
+
+
+def test_a_difference_within_the_spread_is_said_to_be():
+    found = Outcomes([outcome("a", 20.0), outcome("a", 24.0, seed=1), outcome("b", 21.0)])
+    assert "within the spread" in claim("a", "b", PSNR).judged(found)
+    assert "within the spread" not in claim("a", "c", PSNR).judged(Outcomes([outcome("a", 20.0), outcome("c", 19.0)]))
+
+
+def test_a_table_has_the_papers_column_and_says_what_is_missing():
+    found = Outcomes([outcome("a", 20.0), outcome("a", 23.0, seed=1), outcome("b", 22.0)])
+    columns = [("extrapolation", SCENES.label)]
+    text = table(
+        found, ["a", "b", "c"], columns, [PSNR, LPIPS], lambda title, *_: Printed(psnr=9.5) if title == "a" else None
+    )
+    assert "| a | 21.50 ± 1.50 | 9.50 | n/a (no LPIPS weights) |" in text
+    assert "| b | **22.00** |  |" in text
+    assert "| c | not measured |" in text
+
+
+def test_a_row_is_read_again_and_made_again_where_what_it_is_made_from_changed(places, monkeypatch):
+    job = Job("deep_voxel_flow", "extrapolation", SCENES)
+    first = carry_out(job, SMOKE, places, None, "vidode reproduce table2")
+    path = places.results / "rows" / f"{job.name}.json"
+    before = path.stat().st_mtime_ns
+    monkeypatch.setattr(jobs_module, "train", lambda *_: pytest.fail("trained again"))
+    again = carry_out(job, SMOKE, places, None, "vidode reproduce table2")
+    assert again == first
+    assert path.stat().st_mtime_ns == before
+    monkeypatch.undo()
+    carry_out(job, dataclasses.replace(SMOKE, steps=3), places, None, "vidode reproduce table2")
+    assert json.loads(path.read_text())["training"]["steps"] == 3
+
+
+def test_a_row_says_where_it_comes_from_and_how_it_learned(places):
+    job = Job("vid_ode", "extrapolation", SCENES)
+    carry_out(job, SMOKE, places, None, "vidode reproduce table1")
+    values = json.loads((places.results / "rows" / f"{job.name}.json").read_text())
+    assert values["command"] == "vidode reproduce table1"
+    assert {"commit", "versions", "model", "data", "rows", "training", "curve", "key"} <= set(values)
+    assert len(values["curve"]["loss"]) == len(values["curve"]["step"]) == 2
+    assert values["training"]["parameters"] > 0
+
+
+def test_the_same_training_is_measured_in_several_ways_and_trained_once(places):
+    data = SMOKE.data["weather"][0]
+    rates = [Job("vid_ode", "extrapolation", data, scheme=f"sparse-{rate}") for rate in (20, 100)]
+    assert len({job.run_name for job in rates}) == 1
+    made = [carry_out(job, SMOKE, places, None, "vidode reproduce figure6") for job in rates]
+    assert {each.rows["vidode2021"].scheme for each in made} == {"sparse-20", "sparse-100"}
+    assert len(list((places.runs / "smoke").iterdir())) == 1
+
+
+def test_options_of_a_row_keep_the_widths_of_the_scale(places):
+    job = Job("vid_ode", "extrapolation", SCENES, options={"objective": {"difference": 0.0}})
+    options = training_of(job, SMALL, places).model.options
+    assert options["objective"] == {"difference": 0.0, "width": 16}
+    assert options["width"] == 8
+
+
+def test_tables_share_their_rows():
+    shared = [
+        {job.name for job in paper.experiment(name).jobs(SMALL) if (job.model, job.label) == ("vid_ode", "")}
+        for name in ("table1", "table2", "table3", "table5")
+    ]
+    assert shared[1] & shared[0]
+    assert shared[2] < shared[0]
+    assert shared[3] == shared[0]
+
+
+def test_names_of_jobs_are_different_for_different_jobs():
+    for scale in (SMOKE, SMALL, PAPER):
+        every = [job for name in paper.names() for job in paper.experiment(name).jobs(scale)]
+        by_name = {job.name: job for job in every}
+        assert all(by_name[job.name] == job for job in every)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("table9", "--scale", "smoke"), "did you mean 'table"),
+        (("table1", "--scale", "tiny"), "no scale is called 'tiny'"),
+        (("table1", "--scale", "small"), "no root is given"),
+    ],
+)
+def test_what_cannot_be_reproduced_is_one_line(words, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["reproduce", *words]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+
+
+def paper_jobs():
+    """One job for each model, task and role of the paper scale."""
+    found = {}
+    for name in paper.names():
+        for job in paper.experiment(name).jobs(PAPER):
+            if model_class(job.model).trainable:
+                found.setdefault((job.title, job.task, job.data.label), job)
+    return list(found.values())
+
+
+@pytest.mark.parametrize("job", paper_jobs(), ids=lambda job: job.run_name)
+def test_paper_scale_is_the_papers(job, places):
+    config = training_of(job, PAPER, places)
+    assert config.batch_size == 8
+    assert config.steps == 500 * -(-job.data.videos // 8)
+    assert config.steps_per_epoch == -(-job.data.videos // 8)
+    if job.data.name in ("kth", "moving_gif", "penn_action"):
+        assert job.data.size == (128, 128)
+        assert config.augmentation is not None
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """Any clip at the paper's size."""
+    config = moving_scenes.MovingScenesConfig(size=(128, 128), frames=20, clips=1)
+    return moving_scenes.MovingScenes(config, "train").clip(0)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if model_class(name).trainable])
+def test_paper_scale_takes_a_real_step(name, scene, places):
+    """Of every model at its full width, on one clip of the paper's size, in each task that the paper asks of it."""
+    mine = {job.task: job for job in paper_jobs() if job.model == name and job.data.name == "kth"}
+    for task, job in mine.items():
+        config = dataclasses.replace(training_of(job, PAPER, places), batch_size=1)
+        learner = Learner(config, 32)
+        window = scene[: config.sampling.length(task)]
+        example = collate([draw(window, config.sampling, task, generator_for(0))], task)
+        terms = learner.objective.model_terms(example, learner.objective.answer(learner.model, example))
+        torch.stack(list(terms.values())).sum().backward()
+        assert any(bool(weight.grad is not None and weight.grad.any()) for weight in learner.model.parameters())
+
+
+def test_scales_are_found_by_name():
+    assert scale_named("paper") is PAPER
+    with pytest.raises(InvalidInput, match="did you mean 'small'"):
+        scale_named("smal")
