@@ -21,9 +21,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from vidode.blocks.chain import edge
+from vidode.blocks.warp_decoder import ChainConfig
 from vidode.clip import Batch, InvalidInput
 from vidode.models import TASKS, Objective, Prediction, Task, VideoModel
-from vidode.models.vid_ode import ChainConfig, EncoderConfig, VidOde, VidOdeConfig
+from vidode.models.vid_ode import EncoderConfig, VidOde, VidOdeConfig
 from vidode.ode import Solver, integrate
 from vidode.timing import TimeScale
 
@@ -68,8 +69,8 @@ class ReleasedVidOde(VideoModel):
         before, warped = x[clips, start], observed.frames[clips, start]
         steps = []
         for h in states.unbind(dim=1):
-            parts = self.network.decode(h, before, (warped.shape[-2], warped.shape[-1]))
-            steps.append(self.network.step(warped, parts))
+            parts = self.network.frame_decoder.decode(h, before, (warped.shape[-2], warped.shape[-1]))
+            steps.append(self.network.frame_decoder.step(warped, parts))
             before, warped = h, steps[-1]["warped"]
         asked = clips[:, None], order.argsort(dim=1)
         made = {name: torch.stack([step[name] for step in steps], dim=1)[asked] for name in steps[0]}

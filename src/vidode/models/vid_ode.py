@@ -21,7 +21,7 @@ Source: the paper for the equations, `released` choices from the published code;
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -39,9 +39,9 @@ from vidode.blocks.chain import (
 )
 from vidode.blocks.critics import PatchCritic, sequences_between, sequences_beyond
 from vidode.blocks.fields import ConvField
-from vidode.blocks.frames import FrameDecoder, FrameEncoder, pad_to_multiple
+from vidode.blocks.frames import FrameEncoder, pad_to_multiple
 from vidode.blocks.recurrent import ONE_EULER_STEP, OdeConvGRU
-from vidode.blocks.warp import compose, warp
+from vidode.blocks.warp_decoder import ChainConfig, Output, WarpDecoder
 from vidode.clip import Batch, InvalidInput
 from vidode.models import TASKS, Example, Objective, OptimiserConfig, Prediction, VideoModel, frozen, scaled
 from vidode.ode import Solver, integrate
@@ -64,34 +64,6 @@ class EncoderConfig:
     direction: Literal["backward", "forward"] = "backward"
     solver: Solver = ONE_EULER_STEP
     unused_half: bool = False
-
-
-@dataclass(frozen=True)
-class ChainConfig:
-    """How a query is reached from an observed frame.
-
-    points: "grid", at every `step` of model time from that frame; "queried", through the times that are asked and
-    with the whole clip seen, which breaks laws 1 and 6. step: the trained spacing. extra: in training, the probability
-    of an extra point in each interval of the grid. origin: where the solve starts; "first_query" (released) takes the
-    encoder's state for that of the first time asked. source: what a step warps; the paper's Eq. 2 writes the
-    "composed" frame, the released code warps what was "warped". first_state: what G takes for the state before the
-    first step; the paper has the encoder's "state", the released code the "features" of the start frame. decode: in
-    training, G runs "per_step" (released), with batch statistics of its own for each, or "together", which is faster.
-    """
-
-    points: Literal["grid", "queried"] = "grid"
-    step: float = 0.1
-    extra: float = 0.25
-    origin: Literal["anchor", "first_query"] = "anchor"
-    source: Literal["warped", "composed"] = "warped"
-    first_state: Literal["features", "state"] = "features"
-    decode: Literal["per_step", "together"] = "per_step"
-
-    def __post_init__(self) -> None:
-        if not self.step > 0:
-            raise InvalidInput(f"chain step is {self.step}; expected a positive model time")
-        if not 0 <= self.extra <= 1:
-            raise InvalidInput(f"chain extra is {self.extra}; expected a probability between 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -130,16 +102,40 @@ class VidOdeConfig:
     neighbours: int = 5
     time_scale: TimeScale = field(default_factory=TimeScale)
     solver: Solver = field(default_factory=Solver)
-    output: Literal["full", "flow", "frame"] = "full"
+    output: Output = "full"
     statistics: Literal["running", "batch"] = "running"
     encoder: EncoderConfig = EncoderConfig()
-    chain: ChainConfig = ChainConfig()
+    chain: ChainConfig = field(default_factory=ChainConfig)
     objective: ObjectiveConfig = ObjectiveConfig()
 
     def __post_init__(self) -> None:
         for name in ("channels", "width", "neighbours"):
             if getattr(self, name) < 1:
                 raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least 1")
+
+
+class WarpConfig(Protocol):
+    """What the objective and the chain read of a configuration."""
+
+    @property
+    def channels(self) -> int:
+        """Of frames."""
+
+    @property
+    def neighbours(self) -> int:
+        """Observations seen on each side of a query."""
+
+    @property
+    def time_scale(self) -> TimeScale:
+        """From the clock to model time."""
+
+    @property
+    def chain(self) -> ChainConfig:
+        """How a query is reached."""
+
+    @property
+    def objective(self) -> ObjectiveConfig:
+        """What is minimised."""
 
 
 class VidOde(VideoModel):
@@ -158,23 +154,21 @@ class VidOde(VideoModel):
         halves = 2 if config.encoder.unused_half else 1
         self.z0 = nn.Sequential(nn.Conv2d(latent, latent, 1), nn.ReLU(), nn.Conv2d(latent, halves * latent, 1))
         self.field = ConvField(latent, latent // 2)
-        self.parts = {"full": [2, config.channels, 1], "flow": [2], "frame": [config.channels]}[config.output]
-        self._carried = {"warped": "warped", "composed": "frames"}[config.chain.source]
-        self.frame_decoder = FrameDecoder(2 * latent, config.width, sum(self.parts), DOWNS)
+        self.frame_decoder = WarpDecoder(latent, config.width, config.channels, DOWNS, config.output, config.chain)
 
     def forward(self, observed: Batch, query: Tensor) -> Prediction:
         """See `VideoModel.forward`. Raises `InvalidInput` for a query before a clip's first observation."""
         seen = seen_by(self.config, observed, query)
         start = edge(seen.present, last=~seen.has_right)
-        skip = seen.clip, _column(seen.frame, start)
+        skip = seen.clip, column_of(seen.frame, start)
 
         x = self.encode(observed)  # (B, T, D, h, w)
         h = self.gather(seen.gather(x), seen.times, seen.present)  # (G, D, h, w)
-        chain = self._chain(seen, _column(seen.times, start))
-        h, h_start = self._solve(h, seen, _column(seen.times, start), chain)  # (P, D, h, w), (G, D, h, w)
+        chain = chain_of(self.config, seen, column_of(seen.times, start), self.training)
+        h, h_start = self._solve(h, seen, column_of(seen.times, start), chain)  # (P, D, h, w), (G, D, h, w)
         before = x[skip] if self.config.chain.first_state == "features" else h_start
-        steps = self._walk(observed.frames[skip], h, before, chain)
-        return _prediction({name: values[chain.of_query] for name, values in steps.items()})
+        steps = self.frame_decoder.walk(observed.frames[skip], h, before, chain)
+        return as_prediction({name: values[chain.of_query] for name, values in steps.items()})
 
     def train(self, mode: bool = True) -> VidOde:
         """Switch the mode; with `statistics="batch"`, batch normalisation stays as in training."""
@@ -205,34 +199,10 @@ class VidOde(VideoModel):
         z0: Tensor = self.z0(h)
         return z0[:, : self.encoder.channels]
 
-    def decode(self, h: Tensor, before: Tensor, size: tuple[int, int]) -> list[Tensor]:
-        """G of states (P, D, h, w) and those before them, at a frame's size: flow, difference, mask as configured."""
-        maps = self.frame_decoder(torch.cat([h, before], dim=1))[..., : size[0], : size[1]].float()
-        parts = list(torch.split(maps, self.parts, dim=1))
-        return [*parts[:2], torch.sigmoid(parts[2])] if self.config.output == "full" else parts
-
-    def step(self, source: Tensor, parts: list[Tensor]) -> dict[str, Tensor]:
-        """Eq. 2: the next frames (P, C, H, W), with their named parts, from the frames that are warped."""
-        if self.config.output == "frame":
-            return {"frames": parts[0]}
-        warped = warp(source, parts[0])
-        if self.config.output == "flow":
-            return {"frames": warped, "warped": warped, "flow": parts[0]}
-        flow, difference, mask = parts
-        frames = compose(warped, difference, mask)
-        return {"frames": frames, "warped": warped, "flow": flow, "difference": difference, "mask": mask}
-
-    def _chain(self, seen: Windows, start: Tensor) -> Chains:
-        config = self.config.chain
-        if config.points == "queried":
-            return chains(queried_points(seen), seen, tie=0.0)
-        extra = config.extra if self.training else 0.0
-        return chains(grid_points(seen, start, config.step, extra), seen, tie=TIE * config.step)
-
     def _solve(self, h: Tensor, seen: Windows, start: Tensor, chain: Chains) -> tuple[Tensor, Tensor]:
         """States at the steps of the chains, and at the frames where they start."""
         place = places(chain.window)
-        anchor = _column(seen.times, edge(seen.present, last=self.config.encoder.direction == "forward")).double()
+        anchor = column_of(seen.times, edge(seen.present, last=self.config.encoder.direction == "forward")).double()
         if self.config.chain.origin == "first_query":
             anchor = torch.full_like(anchor, torch.inf).scatter_reduce(0, chain.window, chain.time, "amin")
         # A window with fewer steps than others asks for its anchor's own time, which costs nothing.
@@ -243,27 +213,16 @@ class VidOde(VideoModel):
         states = integrate(lambda _, h: self.field(h), h, anchor, times, self.config.solver).states
         return states[chain.window, place], states[:, -1]
 
-    def _walk(self, skip: Tensor, h: Tensor, h_start: Tensor, chain: Chains) -> dict[str, Tensor]:
-        """The named parts of every step, (P, ...), from the frames (G, C, H, W) and states where the chains start."""
-        source, steps = skip, []
-        for level, parts in zip(chain.levels, self._decoded(h, h_start, chain, skip), strict=True):
-            step = self.step(source[level.parent], parts)
-            source = step.get(self._carried, step["frames"])
-            steps.append(step)
-        return {"latent": h, **{name: torch.cat([step[name] for step in steps]) for name in steps[0]}}
 
-    def _decoded(self, h: Tensor, h_start: Tensor, chain: Chains, skip: Tensor) -> list[list[Tensor]]:
-        """G of each level of the chains."""
-        size, counts = (skip.shape[-2], skip.shape[-1]), [len(level.window) for level in chain.levels]
-        states = torch.split(h, counts)
-        before = [last[level.parent] for last, level in zip((h_start, *states), chain.levels, strict=False)]
-        if self.training and self.config.chain.decode == "together":
-            parts = [torch.split(part, counts) for part in self.decode(h, torch.cat(before), size)]
-            return [list(level) for level in zip(*parts, strict=True)]
-        return [self.decode(now, last, size) for now, last in zip(states, before, strict=True)]
+def chain_of(config: WarpConfig, seen: Windows, start: Tensor, training: bool) -> Chains:
+    """The steps from the frames at `start` (G,) to each query."""
+    if config.chain.points == "queried":
+        return chains(queried_points(seen), seen, tie=0.0)
+    extra = config.chain.extra if training else 0.0
+    return chains(grid_points(seen, start, config.chain.step, extra), seen, tie=TIE * config.chain.step)
 
 
-def seen_by(config: VidOdeConfig, observed: Batch, query: Tensor) -> Windows:
+def seen_by(config: WarpConfig, observed: Batch, query: Tensor) -> Windows:
     """What each query sees. Raises `InvalidInput` for a query before a clip's first observation."""
     if config.chain.points == "queried":
         seen = whole_clips(observed, query, config.time_scale)
@@ -275,7 +234,7 @@ def seen_by(config: VidOdeConfig, observed: Batch, query: Tensor) -> Windows:
         clip, place = (int(i) for i in early[0])
         raise InvalidInput(
             f"query time {float(query[clip, place]):g} lies before the first observed frame at {float(first[clip]):g};"
-            " vid_ode starts from a frame: ask for later times, or use anchored_vid_ode"
+            " a chain of warps starts from a frame: ask for later times, or use anchored_vid_ode"
         )
     return seen
 
@@ -283,7 +242,7 @@ def seen_by(config: VidOdeConfig, observed: Batch, query: Tensor) -> Windows:
 class VidOdeObjective(Objective):
     """L_recon + L_diff + the least-squares terms of an image critic and of a sequence critic for each task."""
 
-    def __init__(self, config: VidOdeConfig) -> None:
+    def __init__(self, config: WarpConfig) -> None:
         super().__init__()
         self.config = config
         weights, channels = config.objective, config.channels
@@ -342,7 +301,7 @@ class _Shown:
     fake: Tensor
 
 
-def previous_frames(config: VidOdeConfig, example: Example) -> Tensor:
+def previous_frames(config: WarpConfig, example: Example) -> Tensor:
     """X_(s_i-1) of L_diff (B, K, C, H, W): the true frame at the query before, or the frame where the chain starts.
 
     The released code takes neighbouring slots of its grid, black where a frame is missing; selected frames are meant.
@@ -351,7 +310,7 @@ def previous_frames(config: VidOdeConfig, example: Example) -> Tensor:
     """
     observed, query, target = example.observed, example.query.double(), example.target
     seen = seen_by(config, observed, query)
-    frame = _column(seen.frame, edge(seen.present, last=~seen.has_right))[seen.of_query]  # (B, K)
+    frame = column_of(seen.frame, edge(seen.present, last=~seen.has_right))[seen.of_query]  # (B, K)
     earlier = torch.where(query[:, None] < query[:, :, None], query[:, None], -torch.inf)
     latest, place = earlier.max(dim=2)
     clip = torch.arange(len(query), device=query.device)[:, None]
@@ -359,12 +318,12 @@ def previous_frames(config: VidOdeConfig, example: Example) -> Tensor:
     return torch.where(asked[..., None, None, None], target[clip, place], observed.frames[clip, frame])
 
 
-def _prediction(parts: dict[str, Tensor]) -> Prediction:
+def as_prediction(parts: dict[str, Tensor]) -> Prediction:
     """Named parts (B, K, ...) as a `Prediction` with one warped frame."""
     single = {name: values.unsqueeze(2) if name in ("flow", "warped") else values for name, values in parts.items()}
     return Prediction(**single)  # type: ignore[arg-type]
 
 
-def _column(values: Tensor, column: Tensor) -> Tensor:
+def column_of(values: Tensor, column: Tensor) -> Tensor:
     """(G,) the given column of each row of (G, M)."""
     return values.gather(1, column[:, None])[:, 0]
