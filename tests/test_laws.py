@@ -41,6 +41,7 @@ SMALL = {
     "conv_gru_dt": {"width": 4, "neighbours": 2, **GAPS},
     "conv_gru_decay": {"width": 4, "neighbours": 2, **GAPS},
     "prednet": {"widths": (4, 6, 8), "neighbours": 2},
+    "vid_rnn": {"width": 4, "neighbours": 2},
     "ode_conv": {"width": 4, "neighbours": 3},
     "ode_fc": {"width": 4, "neighbours": 3, "size": (16, 16)},
 }
@@ -48,6 +49,7 @@ SMALL = {
 
 NO_GAP = "relative model time needs a gap, measured or declared"
 PAIR = "a frame is made from the two around it"
+CHAIN = "its chain of warps starts at an observed frame and runs forward"
 NO_TIMES = "it takes frames in order, not times"
 AFTER = "it gives frames after the last one"
 STACKED = "it reads a fixed number of frames at once, without their times"
@@ -97,9 +99,10 @@ EXEMPTIONS = {
         "single observation, clock alone": PAIR,
     },
     "vid_ode": {
-        "before the first": "its chain of warps starts at an observed frame and runs forward",
+        "before the first": CHAIN,
         "single observation, clock alone": NO_GAP,
     },
+    "vid_rnn": {"before the first": CHAIN, "single observation, clock alone": NO_GAP},
 }
 """Model -> law -> why it does not keep it. The laws are the names that tests ask for with `keeping`."""
 EXEMPT = {
@@ -149,6 +152,7 @@ def still_unsupervised_interpolation(model):
 
 STILL = {
     "vid_ode": still_vid_ode,
+    "vid_rnn": still_vid_ode,
     "anchored_vid_ode": still_anchored_vid_ode,
     "deep_voxel_flow": still_deep_voxel_flow,
     "unsupervised_interpolation": still_unsupervised_interpolation,

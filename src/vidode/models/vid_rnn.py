@@ -1,0 +1,132 @@
+"""Vid-RNN, the discrete sibling of Vid-ODE in its section 4.4: recurrences where Vid-ODE solves equations.
+
+    h        = ConvGRU(E(X_1), h') backward from the last observation       no flow between observations
+    g_1      = z0(h);  g_k+1 = ConvGRU_dec(x = g_k, h = g_k)                one step for each regular slot
+    g(t)     = (1 - a) g_k + a g_k+1,   a = (t - t_k) / (t_k+1 - t_k)       between slots
+    F, D, M  = G(g(s_i), g(s_i-1));  the warp chain and all losses are Vid-ODE's
+
+Slots lie `chain.step` of model time apart, which is one observed gap, and are counted from the first observation that a
+query sees, to which the encoder's state belongs. The paper shows pictures of it and no numbers, and does not say what
+the decoder's cell reads: here the state itself, or nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from vidode.blocks.chain import Chains, edge
+from vidode.blocks.frames import FrameEncoder, pad_to_multiple
+from vidode.blocks.recurrent import ConvGRUCell, visits
+from vidode.blocks.warp_decoder import ChainConfig, Output, WarpDecoder
+from vidode.clip import Batch, InvalidInput
+from vidode.models import Objective, OptimiserConfig, Prediction, VideoModel, scaled
+from vidode.models.vid_ode import DOWNS, ObjectiveConfig, VidOdeObjective, as_prediction, chain_of, column_of, seen_by
+from vidode.timing import TimeScale
+
+
+@dataclass(frozen=True)
+class VidRnnConfig:
+    """What Vid-RNN is made of. Defaults are those of Vid-ODE.
+
+    reads: what the decoder's cell has for an input, the "state" itself or "nothing". chain: as Vid-ODE's; its step is
+    the length of a slot, and its origin is the anchor.
+    """
+
+    channels: int = 3
+    width: int = 32
+    neighbours: int = 5
+    time_scale: TimeScale = field(default_factory=TimeScale)
+    output: Output = "full"
+    reads: Literal["state", "nothing"] = "state"
+    chain: ChainConfig = field(default_factory=ChainConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "width", "neighbours"):
+            if getattr(self, name) < 1:
+                raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least 1")
+        if self.chain.origin != "anchor":
+            raise InvalidInput(f"chain origin is {self.chain.origin!r}; slots are counted from the anchor alone")
+
+
+class VidRnn(VideoModel):
+    """Frames at any time not before the first observation; the module's docstring holds the equations."""
+
+    optimiser: ClassVar[OptimiserConfig] = OptimiserConfig()
+    config: VidRnnConfig
+
+    def __init__(self, config: VidRnnConfig) -> None:
+        super().__init__()
+        self.config = config
+        latent = config.width * 2**DOWNS
+        self.frame_encoder = FrameEncoder(config.channels, config.width, DOWNS)
+        self.cell = ConvGRUCell(latent, latent)
+        self.z0 = nn.Sequential(nn.Conv2d(latent, latent, 1), nn.ReLU(), nn.Conv2d(latent, latent, 1))
+        self.transition = ConvGRUCell(latent, latent)
+        self.frame_decoder = WarpDecoder(latent, config.width, config.channels, DOWNS, config.output, config.chain)
+
+    def forward(self, observed: Batch, query: Tensor) -> Prediction:
+        """See `VideoModel.forward`. Raises `InvalidInput` for a query before a clip's first observation."""
+        seen = seen_by(self.config, observed, query)
+        start = edge(seen.present, last=~seen.has_right)
+        skip = seen.clip, column_of(seen.frame, start)
+
+        x = self.encode(observed)  # (B, T, D, h, w)
+        g = self.z0(self.gather(seen.gather(x), seen.times, seen.present))  # (G, D, h, w)
+        chain = chain_of(self.config, seen, column_of(seen.times, start), self.training)
+        first = column_of(seen.times, edge(seen.present, last=False)).double()
+        g, g_start = self.at_steps(g, first, column_of(seen.times, start).double(), chain)
+        before = x[skip] if self.config.chain.first_state == "features" else g_start
+        steps = self.frame_decoder.walk(observed.frames[skip], g, before, chain)
+        return as_prediction({name: values[chain.of_query] for name, values in steps.items()})
+
+    def objective(self) -> Objective:
+        """Reconstruction, difference, and the image and sequence critics: Vid-ODE's."""
+        return VidOdeObjective(self.config)
+
+    @classmethod
+    def sized(cls, share: float, size: tuple[int, int]) -> dict[str, Any]:
+        """See `VideoModel.sized`. The critics are as much narrower."""
+        return {**scaled(VidRnnConfig(), share, "width"), "objective": scaled(ObjectiveConfig(), share, "width")}
+
+    def encode(self, observed: Batch) -> Tensor:
+        """E of every seen frame (B, T, D, h, w), zero elsewhere."""
+        flat: Tensor = self.frame_encoder(pad_to_multiple(observed.frames[observed.seen], 2**DOWNS))
+        return flat.new_zeros(*observed.seen.shape, *flat.shape[1:]).index_put((observed.seen,), flat)
+
+    def gather(self, features: Tensor, times: Tensor, present: Tensor) -> Tensor:
+        """The state (G, D, h, w) after features (G, M, D, h, w), the last one read first."""
+        h = torch.zeros_like(features[:, 0])
+        for visit in visits(times, present, "backward"):
+            h = visit.put(h, self.cell(features[visit.rows, visit.column], h[visit.rows]))
+        return h
+
+    def at_steps(self, g: Tensor, first: Tensor, start: Tensor, chain: Chains) -> tuple[Tensor, Tensor]:
+        """States at the steps of the chains (P, D, h, w), and where they start (G, D, h, w), from g (G, D, h, w).
+
+        first, start: (G,) model time of the state g, and of the frames where the chains start.
+        """
+        of_steps = (chain.time - first[chain.window]) / self.config.chain.step
+        of_start = (start - first) / self.config.chain.step
+        slots = self.slots(g, 1 + int(torch.cat([of_steps, of_start]).max().floor()))  # (G, K, D, h, w)
+        rows = torch.arange(len(g), device=g.device)
+        return mixed(slots, chain.window, of_steps), mixed(slots, rows, of_start)
+
+    def slots(self, g: Tensor, count: int) -> Tensor:
+        """The states (G, count + 1, D, h, w) at the slots from that of g on."""
+        states = [g]
+        for _ in range(count):
+            x = states[-1] if self.config.reads == "state" else torch.zeros_like(g)
+            states.append(self.transition(x, states[-1]))
+        return torch.stack(states, dim=1)
+
+
+def mixed(slots: Tensor, row: Tensor, place: Tensor) -> Tensor:
+    """States (P, D, h, w) at places (P,), counted in slots, of rows (P,) of (G, K + 1, D, h, w)."""
+    left = place.floor().clamp(0, slots.shape[1] - 2)
+    share = (place - left).to(slots.dtype)[:, None, None, None]
+    return torch.lerp(slots[row, left.long()], slots[row, left.long() + 1], share)

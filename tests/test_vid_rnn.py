@@ -1,0 +1,145 @@
+"""Vid-RNN: its states at slots and between them, and the ladder of Vid-ODE's ablation, which is configuration."""
+
+import pytest
+import torch
+from torch import nn
+
+from vidode.clip import Batch, Clip, InvalidInput
+from vidode.models import Example, build, parameter_count
+from vidode.models.vid_ode import VidOdeObjective
+
+SMALL = {"width": 4, "neighbours": 5}
+
+
+def made(**options):
+    torch.manual_seed(0)
+    model = build("vid_rnn", **{**SMALL, **options}).eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.3)
+    return model
+
+
+def batch(count=5, size=(16, 16), gap=1.0, seed=0):
+    frames = torch.rand(count, 3, *size, generator=torch.Generator().manual_seed(seed))
+    return Batch.collate([Clip(frames, gap * torch.arange(count, dtype=torch.float64))])
+
+
+def answer(model, observed, *times):
+    with torch.no_grad():
+        return model(observed, torch.tensor([times], dtype=torch.float64))
+
+
+@torch.no_grad()
+def states(model, observed, count):
+    h = torch.zeros(1, 16, 4, 4)
+    for frame in observed.frames[0].flip(0):
+        h = model.cell(model.frame_encoder(frame[None]), h)
+    found = [model.z0(h)]
+    for _ in range(count):
+        x = found[-1] if model.config.reads == "state" else torch.zeros_like(found[-1])
+        found.append(model.transition(x, found[-1]))
+    return torch.cat(found)
+
+
+@pytest.mark.parametrize("reads", ["state", "nothing"])
+def test_at_slots_the_state_is_that_of_the_recurrence(reads):
+    model, observed = made(reads=reads), batch()
+    by_hand = states(model, observed, 6)
+    torch.testing.assert_close(answer(model, observed, 2.0, 4.0, 5.0, 6.0).latent[0], by_hand[[2, 4, 5, 6]])
+
+
+def test_half_way_it_is_the_mean_of_its_neighbours_and_elsewhere_their_mixture():
+    model, observed = made(), batch(gap=2.0)  # every second frame: a slot is an observed gap
+    by_hand = states(model, observed, 5)
+    found = answer(model, observed, 1.0, 5.0, 4.5).latent[0]
+    torch.testing.assert_close(found[0], (by_hand[0] + by_hand[1]) / 2)
+    torch.testing.assert_close(found[1], (by_hand[2] + by_hand[3]) / 2)
+    torch.testing.assert_close(found[2], 0.75 * by_hand[2] + 0.25 * by_hand[3])
+
+
+def test_it_is_vid_ode_with_cells_in_the_place_of_fields():
+    latent, width = 128, 32
+    cell = 9 * 2 * latent * 2 * latent + 2 * latent + 9 * 2 * latent * latent + latent
+    field = 2 * 9 * latent * latent // 2 + 2 * 9 * (latent // 2) ** 2 + 3 * latent // 2 + latent
+    assert parameter_count(build("vid_rnn")) == parameter_count(build("vid_ode")) - 2 * field + cell
+    assert width * 4 == latent
+
+
+def test_its_losses_and_critics_are_those_of_vid_ode():
+    model, observed = made(), batch()
+    objective = model.objective()
+    assert isinstance(objective, VidOdeObjective)
+    target = torch.rand(1, 2, 3, 16, 16)
+    example = Example(observed, torch.tensor([[5.0, 6.0]], dtype=torch.float64), target, "extrapolation")
+    prediction = objective.answer(model, example)
+    assert set(objective.critic_terms(example, prediction)) == {"image", "sequence"}
+    terms = objective.model_terms(example, prediction)
+    assert set(terms) == {"reconstruction", "difference", "image", "sequence"}
+    torch.testing.assert_close(terms["reconstruction"], (prediction.frames - target).abs().mean())
+
+
+def test_frames_are_warped_along_the_chain_of_vid_ode():
+    model, observed = made(), batch()
+    with torch.no_grad():
+        model.frame_decoder.layers[-1].weight[:2] = 0
+        model.frame_decoder.layers[-1].bias[:2] = 0
+    beyond, within = answer(model, observed, 5.5), answer(model, observed, 0.5)
+    torch.testing.assert_close(beyond.warped[0, 0, 0], observed.frames[0, -1])
+    torch.testing.assert_close(within.warped[0, 0, 0], observed.frames[0, 0])
+
+
+def test_an_origin_at_the_first_query_is_refused():
+    with pytest.raises(InvalidInput, match="counted from the anchor alone"):
+        build("vid_rnn", chain={"origin": "first_query"})
+
+
+LADDER = {
+    "B": ({"output": "frame", "objective": {"difference": 0.0, "image": 0.0, "sequence": 0.0}}, 3),
+    "C": ({"output": "frame", "objective": {"difference": 0.0}}, 3),
+    "D": ({"output": "flow", "objective": {"difference": 0.0}}, 2),
+    "E": ({}, 6),
+}
+TERMS = {
+    "B": {"reconstruction"},
+    "C": {"reconstruction", "image", "sequence"},
+    "D": {"reconstruction", "image", "sequence"},
+    "E": {"reconstruction", "difference", "image", "sequence"},
+}
+
+
+@pytest.mark.parametrize("step", LADDER)
+def test_the_steps_of_the_ablation_are_configuration_of_vid_ode(step):
+    options, channels = LADDER[step]
+    torch.manual_seed(0)
+    model = build("vid_ode", **SMALL, **options)
+    assert model.frame_decoder.layers[-1].out_channels == channels
+    example = Example(
+        batch(), torch.tensor([[5.0, 6.0]], dtype=torch.float64), torch.rand(1, 2, 3, 16, 16), "extrapolation"
+    )
+    objective = model.objective()
+    before = {name: weight.clone() for name, weight in model.named_parameters()}
+    terms = objective.model_terms(example, objective.answer(model.train(), example))
+    assert set(terms) == TERMS[step]
+    sum(terms.values()).backward()
+    torch.optim.Adamax(model.parameters()).step()
+    assert any(not torch.equal(before[name], weight) for name, weight in model.named_parameters())
+
+
+def test_it_learns_one_clip():
+    rows, columns = torch.meshgrid(torch.arange(16.0), torch.arange(16.0), indexing="ij")
+    away = (columns - 3 - 2 * torch.arange(6)[:, None, None]) ** 2 + (rows - 7) ** 2
+    frames = (0.1 + 0.8 * torch.exp(-away / 8))[:, None].expand(-1, 3, -1, -1)
+    observed = Batch.collate([Clip(frames[:3], torch.arange(3, dtype=torch.float64))])
+    query = torch.tensor([[3.0, 4, 5]], dtype=torch.float64)
+    example = Example(observed, query, frames[None, 3:], "extrapolation")
+    model = made(objective={"difference": 0.0, "image": 0.0, "sequence": 0.0})
+    before = (answer(model, observed, 3.0, 4, 5).frames[0] - frames[3:]).abs().mean()
+    objective, optimiser = model.train().objective(), torch.optim.Adam(model.parameters(), lr=5e-3)
+    for _ in range(300):
+        optimiser.zero_grad()
+        sum(objective.model_terms(example, objective.answer(model, example)).values()).backward()
+        optimiser.step()
+    after = (answer(model.eval(), observed, 3.0, 4, 5).frames[0] - frames[3:]).abs().mean()
+    assert after < 0.5 * before
+    assert after < (frames[3:].mean(dim=0) - frames[3:]).abs().mean()
