@@ -27,8 +27,8 @@ APART = {"random": 1e-4, "shipped": 1e-3}
 SHIPPED = "shipped "
 """Stands before the name of weights that come with the package."""
 
-GAPS = {"time_scale": {"per_unit": 0.1}, "grid": {"step": 10.0}}
-"""Model time in tenths of gaps: what random weights make of ten gaps a unit is below what a law can see."""
+GAPS = {"time_scale": {"per_unit": 1.0}, "chain": {"step": 1.0}}
+"""Model time in gaps: what random weights make of a tenth of that is below what a law can see."""
 SMALL = {
     "vid_ode": {"width": 4, "neighbours": 2},
     "anchored_vid_ode": {"width": 4, "latent": 6, "reach": 1, "neighbours": 2},
@@ -42,6 +42,17 @@ SMALL = {
     "conv_gru_decay": {"width": 4, "neighbours": 2, **GAPS},
     "prednet": {"widths": (4, 6, 8), "neighbours": 2},
     "vid_rnn": {"width": 4, "neighbours": 2},
+    "ode2vae": {
+        "width": 4,
+        "size": 16,
+        "latent": 4,
+        "hidden": 16,
+        "neighbours": 2,
+        "amort_len": 2,
+        "objective": {"likelihood": "gaussian"},
+        "time_scale": {"per_unit": 1.0},
+        "solver": {"step": 0.2},
+    },
     "ode_conv": {"width": 4, "neighbours": 3},
     "ode_fc": {"width": 4, "neighbours": 3, "size": (16, 16)},
 }
@@ -67,6 +78,11 @@ EXEMPTIONS = {
         "before the first": PAIR,
         "single observation, declared gap": PAIR,
         "single observation, clock alone": PAIR,
+    },
+    "ode2vae": {
+        "gap, observation": "its encoder stacks frames and takes no times",
+        "single observation, declared gap": "its velocity encoder stacks a fixed number of frames",
+        "single observation, clock alone": "its velocity encoder stacks a fixed number of frames",
     },
     "ode_conv": {
         "gap, observation": STACKED,
@@ -459,7 +475,7 @@ def test_one_observation_is_enough(name):
 @pytest.mark.parametrize("name", sorted(EXEMPT["single observation, clock alone"]))
 def test_one_observation_without_a_gap_is_refused_in_one_line(name):
     clip = observed_clip(1)
-    with pytest.raises(InvalidInput, match=r"frame-gap|cannot do extrapolation|reads exactly"):
+    with pytest.raises(InvalidInput, match=r"frame-gap|cannot do extrapolation|(reads|sees) exactly"):
         ask(made(name), [clip], clip.times[None] + 0.04)
 
 

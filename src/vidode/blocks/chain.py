@@ -8,37 +8,16 @@ of a batch are walked together, one level (one step of each) after the other.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from vidode.clip import Batch, InvalidInput
+from vidode.clip import Batch
 from vidode.timing import TimeScale
 from vidode.windows import Windows, windows
 
 TIE = 1e-4
 """A query this close to a chain point, in chain steps, is at it: times are float32, and a step more is a warp more."""
-
-
-@dataclass(frozen=True)
-class GridConfig:
-    """Where a roll-out steps.
-
-    points: "grid", every `step` of model time from the last observation and then to the query; "queried", through the
-    times that are asked, which breaks law 1. step: the trained spacing. extra: in training, the probability of an extra
-    point in each interval of the grid, so that short steps are learned.
-    """
-
-    points: Literal["grid", "queried"] = "grid"
-    step: float = 0.1
-    extra: float = 0.25
-
-    def __post_init__(self) -> None:
-        if not self.step > 0 or not 0 <= self.extra <= 1:
-            raise InvalidInput(
-                f"grid step is {self.step} and extra {self.extra}; expected a positive model time, and a probability"
-            )
 
 
 @dataclass(frozen=True)
@@ -100,13 +79,6 @@ def queried_points(seen: Windows) -> Tensor:
     place = places(row)
     points = query.new_full((len(seen.clip), int(place.max()) + 1), torch.inf)
     return points.index_put((row, place), asked[:, 1])
-
-
-def chains_of(grid: GridConfig, seen: Windows, start: Tensor, training: bool) -> Chains:
-    """The steps of a roll-out from `start` (G,) to each query."""
-    if grid.points == "queried":
-        return chains(queried_points(seen), seen, tie=0.0)
-    return chains(grid_points(seen, start, grid.step, grid.extra if training else 0.0), seen, tie=TIE * grid.step)
 
 
 def chains(points: Tensor, seen: Windows, tie: float) -> Chains:

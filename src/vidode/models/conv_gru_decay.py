@@ -1,104 +1,112 @@
-"""ConvGRU-Decay, a baseline of Vid-ODE (AAAI 2021) for irregular times: the state fades with the gap.
+"""ConvGRU-Decay (Vid-ODE, AAAI 2021, Table 4): a ConvGRU whose state fades with the time that passes.
 
-    h-   = gamma(t_i - t_(i-1)) * h_(i-1),  gamma(dt) = exp(-max(0, w dt + b))
-    h_i  = ConvGRU(E(X_i), h-)
-    X^   = G(h)                                       free-running from the last observed frame, fading with each step
+    decay(gap) = exp(-max(0, w gap + b))                            one w and b for each channel of the state
+    h_i = ConvGRU(E(X_i), decay(t_i - t_i-1) h_i-1),  h_0 = 0       over the observed frames, forward in time
+    h   = ConvGRU(E(X^ before), decay(s - s before) h),  X^ = G(h)  from the last observation on, first with E(X_last)
 
-The decay is that of GRU-D (Che et al., Scientific Reports 2018), for each channel; one for all, as in the code of
-Latent ODE, is an option. Frames are observed whole or not at all, so that there is no input to fade. The
-roll-out goes along a grid of the trained spacing from the last observation, with one last shorter step to the query, so
-that a frame depends on its own time; through the queried times, as in the paper's tables, is an option. L1, Adamax at
-1e-3.
+It is RNN-Decay (Che et al., GRU-D, 2018; Rubanova et al., Latent ODE, NeurIPS 2019) with the cell made convolutional.
+The input decay of GRU-D fills in missing features; a frame is observed as a whole or not at all, so there is nothing
+to fill in. The paper rolls out through the times that are asked; see `RolloutChain` for what is done here, and for
+the paper's way as an option.
+
+Times are irregular where this model is used. In the CAM5 protocol frames are seen up to 16 slots apart, and asked one
+slot apart: there one unit of an absolute `time_scale` is the window, and `chain.step` is one slot of it, so that the
+grid goes through the very times that are asked.
+
+Source: Vid-ODE names the model; layers, the start of w and b, and the loss (L1, no teacher forcing) are this
+library's choice.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidode import losses
-from vidode.blocks.chain import GridConfig, chains_of
-from vidode.blocks.free_running import FrameCoder, gaps_before, observe, roll_out
 from vidode.blocks.recurrent import ConvGRUCell
+from vidode.blocks.rollout import DOWNS, RolloutChain, TimedRollout, observed_gaps
 from vidode.clip import Batch, InvalidInput
-from vidode.models import Example, Objective, OptimiserConfig, Prediction, Task, VideoModel, require_tasks
+from vidode.models import Example, Objective, OptimiserConfig, Prediction, VideoModel, require_tasks
 from vidode.timing import TimeScale
-from vidode.windows import windows
 
-STARTING_RATE = 0.1
-"""Of w."""
+FIRST_RATE = 0.1
+"""w at the start of training: after one unit of model time, a tenth of the state is gone."""
 
 
 @dataclass(frozen=True)
 class ConvGruDecayConfig:
-    """What the network is made of. Defaults are Vid-ODE's sizes.
+    """What the network is made of.
 
-    neighbours: observations that it goes on from, at most. width: channels of E's first map; the state has 4 times as
-    many. scalar: one decay for all channels. grid: where the roll-out steps.
+    width: channels of the first map; the state has 4 times as many. neighbours: the last observations that are read.
+    decay: one w and b for each "channel" of the state (GRU-D), or a "scalar" one for all (the code of Latent ODE).
     """
 
     channels: int = 3
-    neighbours: int = 5
     width: int = 32
-    scalar: bool = False
+    neighbours: int = 5
+    decay: Literal["channel", "scalar"] = "channel"
     time_scale: TimeScale = field(default_factory=TimeScale)
-    grid: GridConfig = field(default_factory=GridConfig)
+    chain: RolloutChain = field(default_factory=RolloutChain)
 
     def __post_init__(self) -> None:
-        for name in ("channels", "neighbours"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least 1")
-        if self.width < 2 or self.width % 2:
-            raise InvalidInput(f"width is {self.width}; expected an even number of at least 2")
+        for name, least in (("channels", 1), ("width", 2), ("neighbours", 1)):
+            if getattr(self, name) < least:
+                raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least {least}")
+
+
+class DecayCell(nn.Module):
+    """h+ = ConvGRU(x, decay(gap) h). rates: how many w and b there are, one or as many as channels."""
+
+    def __init__(self, channels: int, rates: int) -> None:
+        super().__init__()
+        self.cell = ConvGRUCell(channels, channels)
+        self.rate = nn.Parameter(torch.full((rates,), FIRST_RATE))
+        self.offset = nn.Parameter(torch.zeros(rates))
+
+    def forward(self, x: Tensor, h: Tensor, gap: Tensor) -> Tensor:
+        """The state (P, D, h, w) after reading x (P, D, h, w), a gap (P,) of model time after the state h."""
+        return self.cell(x, self.decay(gap.to(h.dtype)) * h)  # type: ignore[no-any-return]
+
+    def decay(self, gap: Tensor) -> Tensor:
+        """What is left of the state after gaps (P,): (P, rates, 1, 1) in [0, 1]."""
+        lost = (self.rate * gap[:, None] + self.offset).clamp(min=0)
+        return torch.exp(-lost)[..., None, None]
 
 
 class ConvGruDecay(VideoModel):
     """Frames at any time after the last observation; the module's docstring holds the equations."""
 
-    tasks: tuple[Task, ...] = ("extrapolation",)
+    tasks = ("extrapolation",)
     optimiser: ClassVar[OptimiserConfig] = OptimiserConfig()
     config: ConvGruDecayConfig
 
     def __init__(self, config: ConvGruDecayConfig) -> None:
         super().__init__()
         self.config = config
-        self.coder = FrameCoder(config.channels, config.width)
-        self.cell = ConvGRUCell(self.coder.latent, self.coder.latent)
-        rates = 1 if config.scalar else self.coder.latent
-        self.rate = nn.Parameter(torch.full((rates,), STARTING_RATE))
-        self.offset = nn.Parameter(torch.zeros(rates))
+        latent = config.width * 2**DOWNS
+        cell = DecayCell(latent, latent if config.decay == "channel" else 1)
+        self.network = TimedRollout(config.channels, config.width, cell)
 
     def forward(self, observed: Batch, query: Tensor) -> Prediction:
-        """See `VideoModel.forward`. Raises `InvalidInput` for a query at or before the last observation."""
-        config = self.config
-        seen = windows(observed, query, config.neighbours, config.time_scale)
+        """See `VideoModel.forward`. Raises `InvalidInput` for a query that is not after the last observation."""
+        seen = self.config.chain.windows(observed, query, self.config.neighbours, self.config.time_scale)
         require_tasks(self, seen)
-        n = config.neighbours
-        frames, times, present = seen.gather(observed.frames)[:, :n], seen.times[:, :n], seen.present[:, :n]
-        features = self.coder.encode_present(frames, present)
-        h = observe(self._step, features, gaps_before(times, present), present, torch.zeros_like(features[:, 0]))
-        chain = chains_of(config.grid, seen, times[:, -1], self.training)
-        made = roll_out(self._step, self.coder, chain, times[:, -1], frames[:, -1], h)
-        return Prediction(made[chain.of_query])
-
-    def decay(self, gap: Tensor) -> Tensor:
-        """Gamma (S, D or 1, 1, 1) of gaps (S,) in model time."""
-        fallen = self.rate * gap[:, None] + self.offset
-        return torch.exp(-fallen.clamp(min=0))[:, :, None, None]
+        since = F.pad(observed_gaps(seen), (1, 0))
+        chain = self.config.chain.chains(seen, self.training)
+        frames, latent = self.network(observed, seen, since, chain)
+        return Prediction(frames, latent=latent)
 
     def objective(self) -> Objective:
-        """L1."""
+        """L1, free-running."""
         return ConvGruDecayObjective()
-
-    def _step(self, x: Tensor, h: Tensor, gap: Tensor) -> Tensor:
-        return self.cell(x, self.decay(gap) * h)  # type: ignore[no-any-return]
 
 
 class ConvGruDecayObjective(Objective):
-    """The mean absolute error."""
+    """L1 of the free-running predictions."""
 
     def model_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
         """The term reconstruction."""

@@ -1,12 +1,18 @@
-"""ConvGRU-Delta-t, a baseline of Vid-ODE (AAAI 2021) for irregular times: the gap is one more channel of the input.
+"""ConvGRU-dt (Vid-ODE, AAAI 2021, Table 4): a ConvGRU that is told the gap, as one more channel of what it reads.
 
-    h_i  = ConvGRU([E(X_i), dt_i], h_(i-1))           dt_i = t_i - t_(i-1), 0 at the first
-    X^   = G(h)                                       free-running from the last observed frame, dt to each step
+    h_i = ConvGRU([E(X_i), gap_i 1], h_i-1),  h_0 = 0              over the observed frames, forward in time
+    h   = ConvGRU([E(X^ before), (s - s before) 1], h),  X^ = G(h)  from the last observation on, first with E(X_last)
 
-RNN-Delta-t of Latent ODE (Rubanova et al., NeurIPS 2019) with a ConvGRU for its cell. Its convention of the gap to the
-*following* observation, with 0 at the end, is an option. The roll-out goes along a grid of the trained spacing from the
-last observation, with one last shorter step to the query, so that a frame depends on its own time; through the queried
-times, as in the paper's tables, is an option. L1, Adamax at 1e-3.
+It is RNN-dt (Rubanova et al., Latent ODE, NeurIPS 2019) with the cell made convolutional; the gap is a constant map.
+gap_i = t_i - t_i-1, zero for the first; or, as the code of Latent ODE has it, the gap to the next observation, zero for
+the last. A step of the roll-out is told how far it goes. The paper rolls out through the times that are asked; see
+`RolloutChain` for what is done here, and for the paper's way as an option.
+
+Times are irregular where this model is used. In the CAM5 protocol frames are seen up to 16 slots apart, and asked one
+slot apart: there one unit of an absolute `time_scale` is the window, and `chain.step` is one slot of it, so that the
+grid goes through the very times that are asked.
+
+Source: Vid-ODE names the model; layers and loss (L1, no teacher forcing) are this library's choice.
 """
 
 from __future__ import annotations
@@ -15,81 +21,80 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from vidode import losses
-from vidode.blocks.chain import GridConfig, chains_of
-from vidode.blocks.free_running import FrameCoder, gaps_before, observe, roll_out
 from vidode.blocks.recurrent import ConvGRUCell
+from vidode.blocks.rollout import DOWNS, RolloutChain, TimedRollout, observed_gaps
 from vidode.clip import Batch, InvalidInput
-from vidode.models import Example, Objective, OptimiserConfig, Prediction, Task, VideoModel, require_tasks
+from vidode.models import Example, Objective, OptimiserConfig, Prediction, VideoModel, require_tasks
 from vidode.timing import TimeScale
-from vidode.windows import windows
 
 
 @dataclass(frozen=True)
 class ConvGruDtConfig:
-    """What the network is made of. Defaults are Vid-ODE's sizes.
+    """What the network is made of.
 
-    neighbours: observations that it goes on from, at most. width: channels of E's first map; the state has 4 times as
-    many. gap: from the observation "before" or to the one "after". grid: where the roll-out steps.
+    width: channels of the first map; the state has 4 times as many. neighbours: the last observations that are read.
+    gap: what is told with an observation, the time since the one "before" or until the "next" one (Latent ODE's code).
     """
 
     channels: int = 3
-    neighbours: int = 5
     width: int = 32
-    gap: Literal["before", "after"] = "before"
+    neighbours: int = 5
+    gap: Literal["before", "next"] = "before"
     time_scale: TimeScale = field(default_factory=TimeScale)
-    grid: GridConfig = field(default_factory=GridConfig)
+    chain: RolloutChain = field(default_factory=RolloutChain)
 
     def __post_init__(self) -> None:
-        for name in ("channels", "neighbours"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least 1")
-        if self.width < 2 or self.width % 2:
-            raise InvalidInput(f"width is {self.width}; expected an even number of at least 2")
+        for name, least in (("channels", 1), ("width", 2), ("neighbours", 1)):
+            if getattr(self, name) < least:
+                raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least {least}")
+
+
+class GapCell(nn.Module):
+    """h+ = ConvGRU([x, gap], h), with the gap as a constant map behind the features."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.cell = ConvGRUCell(channels + 1, channels)
+
+    def forward(self, x: Tensor, h: Tensor, gap: Tensor) -> Tensor:
+        """The state (P, D, h, w) after reading x (P, D, h, w), a gap (P,) of model time after the state h."""
+        told = gap.to(h.dtype)[:, None, None, None].expand(-1, 1, *x.shape[2:])
+        return self.cell(torch.cat([x.to(h.dtype), told], dim=1), h)  # type: ignore[no-any-return]
 
 
 class ConvGruDt(VideoModel):
     """Frames at any time after the last observation; the module's docstring holds the equations."""
 
-    tasks: tuple[Task, ...] = ("extrapolation",)
+    tasks = ("extrapolation",)
     optimiser: ClassVar[OptimiserConfig] = OptimiserConfig()
     config: ConvGruDtConfig
 
     def __init__(self, config: ConvGruDtConfig) -> None:
         super().__init__()
         self.config = config
-        self.coder = FrameCoder(config.channels, config.width)
-        self.cell = ConvGRUCell(self.coder.latent + 1, self.coder.latent)
+        self.network = TimedRollout(config.channels, config.width, GapCell(config.width * 2**DOWNS))
 
     def forward(self, observed: Batch, query: Tensor) -> Prediction:
-        """See `VideoModel.forward`. Raises `InvalidInput` for a query at or before the last observation."""
-        config = self.config
-        seen = windows(observed, query, config.neighbours, config.time_scale)
+        """See `VideoModel.forward`. Raises `InvalidInput` for a query that is not after the last observation."""
+        seen = self.config.chain.windows(observed, query, self.config.neighbours, self.config.time_scale)
         require_tasks(self, seen)
-        n = config.neighbours
-        frames, times, present = seen.gather(observed.frames)[:, :n], seen.times[:, :n], seen.present[:, :n]
-        gaps = gaps_before(times, present)
-        if config.gap == "after":
-            gaps = torch.cat([gaps[:, 1:], torch.zeros_like(gaps[:, :1])], dim=1)
-        features = self.coder.encode_present(frames, present)
-        h = observe(self._step, features, gaps, present, torch.zeros_like(features[:, 0]))
-        chain = chains_of(config.grid, seen, seen.times[:, n - 1], self.training)
-        made = roll_out(self._step, self.coder, chain, seen.times[:, n - 1], frames[:, -1], h)
-        return Prediction(made[chain.of_query])
+        ends = (1, 0) if self.config.gap == "before" else (0, 1)
+        gaps = F.pad(observed_gaps(seen), ends)
+        chain = self.config.chain.chains(seen, self.training)
+        frames, latent = self.network(observed, seen, gaps, chain)
+        return Prediction(frames, latent=latent)
 
     def objective(self) -> Objective:
-        """L1."""
+        """L1, free-running."""
         return ConvGruDtObjective()
-
-    def _step(self, x: Tensor, h: Tensor, gap: Tensor) -> Tensor:
-        told = gap[:, None, None, None].to(x.dtype).expand(-1, 1, *x.shape[-2:])
-        return self.cell(torch.cat([x, told], dim=1), h)  # type: ignore[no-any-return]
 
 
 class ConvGruDtObjective(Objective):
-    """The mean absolute error."""
+    """L1 of the free-running predictions."""
 
     def model_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
         """The term reconstruction."""
