@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 import torch
@@ -188,6 +189,18 @@ def test_paper_scale_takes_a_real_step(name, scene, places):
         terms = learner.objective.model_terms(example, learner.objective.answer(learner.model, example))
         torch.stack(list(terms.values())).sum().backward()
         assert any(bool(weight.grad is not None and weight.grad.any()) for weight in learner.model.parameters())
+
+
+def test_everything_is_reproduced_at_the_smoke_scale(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["reproduce", "all", "--scale", "smoke"]) == 0
+    assert capsys.readouterr().out.split() == [f"results/smoke/{name}.md" for name in paper.names()]
+    for name in paper.names():
+        page = (tmp_path / "results" / "smoke" / f"{name}.md").read_text()
+        assert f"`vidode reproduce {name} --scale smoke`" in page
+        assert "not measured" not in page.replace("LPIPS not measured", "").replace("LPIPS on fields: not measured", "")
+        for picture in re.findall(r"\]\((.+?\.png)\)", page):
+            assert (tmp_path / "results" / "smoke" / picture).stat().st_size > 0
 
 
 def test_scales_are_found_by_name():

@@ -38,16 +38,22 @@ def facts(pairs: Iterable[tuple[str, str]]) -> None:
 
 
 def models() -> None:
-    """Every model: its tasks, whether it can be used at once, and what it is."""
-    from vidode.models import model_class, names
+    """Every model: its tasks, the times it takes, its size, whether it can be used at once, and what it is."""
+    import torch
+
+    from vidode.models import build, model_class, names, parameter_count
 
     ready = {*checkpoints.shipped(), *checkpoints.floors()}
     rows = []
     for name in names():
         kind = model_class(name)
         state = "nothing to learn" if not kind.trainable else "shipped" if name in ready else "none: train it"
-        rows.append((name, ", ".join(kind.tasks), state, _first_line(sys.modules[kind.__module__].__doc__)))
-    table(("model", "tasks", "weights", "what it is"), rows)
+        with torch.device("meta"):  # shapes alone, no numbers
+            made = build(name)
+        times = "any" if made.any_time else "next frames"
+        about = _first_line(sys.modules[kind.__module__].__doc__)
+        rows.append((name, ", ".join(kind.tasks), times, f"{parameter_count(made):,}", state, about))
+    table(("model", "tasks", "times", "parameters", "weights", "what it is"), rows)
 
 
 def datasets() -> None:

@@ -15,6 +15,9 @@ from vidode.provenance import command_line, write_text
 
 log = logging.getLogger(__name__)
 
+FEW = 100
+"""Updates, below which nothing is learned."""
+
 
 def chosen(names: Iterable[str]) -> list[str]:
     """The experiments of these names; "all" is every one. Raises `InvalidInput` naming the closest."""
@@ -61,6 +64,8 @@ def _write(name: str, title: str, body: str, scale: Scale, places: Places) -> Pa
 
 def described(scale: Scale) -> str:
     """What the scale is, in a paragraph."""
+    if scale.steps is not None and scale.steps < FEW:
+        return f"Scale {scale.name}: {scale.steps} updates. It shows that everything runs; its numbers say nothing."
     updates = f"{scale.steps:,} updates" if scale.steps else f"{scale.epochs} epochs"
     seeds = f"{len(scale.seeds)} seeds (mean ± half of the distance between them)" if scale.seeds[1:] else "one seed"
     return (
