@@ -101,13 +101,15 @@ class VideoSink(Sink):
             default = "libx264rgb"
         self._lossless, self._rate = encoding.lossless, rate
         known = None if self._like is None else self._like.time_base
-        exact = container in ("mp4", "mov")
-        self._base = time_base(times, rate, known) if exact else MILLISECONDS
+        self._exact = container in ("mp4", "mov")
+        self._base = time_base(times, rate, known) if self._exact else MILLISECONDS
         self._pending: tuple[Frame, int] | None = None
         self._durations: dict[int, int] = {}
         self._duration = 0
+        self._start: int | None = None
+        self._first_decoded: int | None = None
         self._audio: AudioCopy | None = None
-        options = _movie_ticks(self._base) if exact else {"avoid_negative_ts": "disabled"}
+        options = _movie_ticks(self._base) if self._exact else {"avoid_negative_ts": "disabled"}
         self._output: OutputContainer = av.open(str(self._draft.path), "w", container, container_options=options)
         try:
             self._stream = _video_stream(self._output, encoding.codec or default, encoding)
@@ -150,7 +152,9 @@ class VideoSink(Sink):
         ticks = round(1 / self._rate / self._base) if self._rate else self._duration
         self._encode(frame, tick, ticks or round(Fraction(1, 25) / self._base))
         with self._writing():
-            self._mux(self._stream.encode(None))
+            packets = self._stream.encode(None)
+            self._mux(packets[:-1])
+            self._mux(packets[-1:], length=tick + self._duration - (self._start or 0))
             if self._audio is not None:
                 self._audio.until(None)
                 self._audio.close()
@@ -187,6 +191,7 @@ class VideoSink(Sink):
             with self._writing():
                 self._output.start_encoding()  # before the work, since this is where most of what cannot be shows
         self._duration = self._durations[tick] = duration
+        self._start = tick if self._start is None else self._start
         picture = write_pixels(self._as_rgb(frame.pixels), self._stream.codec_context.pix_fmt or "", self._tags)
         picture.pts, picture.time_base, picture.duration = tick, self._base, duration
         with self._writing():
@@ -198,11 +203,17 @@ class VideoSink(Sink):
         with reported(self._draft.target), nullcontext() if self._audio is None else self._audio.refused():
             yield
 
-    def _mux(self, packets: list[av.Packet[Any]]) -> None:
+    def _mux(self, packets: list[av.Packet[Any]], length: int | None = None) -> None:
+        """length: ticks of the whole video, with the packet that is the last to be decoded."""
         for packet in packets:
             if packet.pts is not None:
                 # Not every encoder hands durations on, and the container needs the last one.
                 packet.duration = self._durations.pop(packet.pts)
+            if self._first_decoded is None:
+                self._first_decoded = packet.dts
+            if length is not None and self._exact and packet.dts is not None and self._first_decoded is not None:
+                # MP4 and MOV count from one decoding to the next, and the last to be decoded need not be the last seen.
+                packet.duration = length - (packet.dts - self._first_decoded)
             if self._audio is not None and packet.dts is not None:
                 self._audio.until(packet.dts * self._base)
             self._output.mux(packet)
