@@ -61,10 +61,10 @@ def plot_by_distance(rows: Sequence[Row], path: Path, axis: str) -> None:
     figure.savefig(path, dpi=120, format="png", metadata={"Software": None})
 
 
-def grid(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    rule = ["---"] + ["---:"] * (len(head) - 1)
-    return "".join("| " + " | ".join(line) + " |\n" for line in (head, rule, *lines))
+def grid(head: Sequence[str], lines: Sequence[Sequence[str]], rule: str = "---:") -> str:
+    """A Markdown table. rule: how all columns but the first are aligned; numbers stand to the right."""
+    rules = ["---"] + [rule] * (len(head) - 1)
+    return "".join("| " + " | ".join(line) + " |\n" for line in (head, rules, *lines))
 
 
 def _column(scores: Sequence[Scores | None], metric: str) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from vidode import checkpoints
 from vidode.configuration import plain
 from vidode.sources.inspection import Inspection
+from vidode.tables import grid
 
 MANY = 12
 """So many numbers of frames are listed; of more, the first ones."""
@@ -37,8 +38,15 @@ def facts(pairs: Iterable[tuple[str, str]]) -> None:
         text(f"{name.ljust(width)}  {value}\n")
 
 
-def models() -> None:
+MODELS = ("model", "tasks", "times", "parameters", "weights", "what it is")
+
+
+def models(markdown: bool = False) -> None:
     """Every model: its tasks, the times it takes, its size, whether it can be used at once, and what it is."""
+    text(grid(MODELS, _models(), rule="---")) if markdown else table(MODELS, _models())
+
+
+def _models() -> list[list[str]]:
     import torch
 
     from vidode.models import build, model_class, names, parameter_count
@@ -52,8 +60,8 @@ def models() -> None:
             made = build(name)
         times = "any" if made.any_time else "next frames"
         about = _first_line(sys.modules[kind.__module__].__doc__)
-        rows.append((name, ", ".join(kind.tasks), times, f"{parameter_count(made):,}", state, about))
-    table(("model", "tasks", "times", "parameters", "weights", "what it is"), rows)
+        rows.append([name, ", ".join(kind.tasks), times, f"{parameter_count(made):,}", state, about])
+    return rows
 
 
 def datasets() -> None:

@@ -417,11 +417,17 @@ def inspect(
 
 
 @app.command
-def models() -> None:
-    """List the models, what each can do, and which have weights here."""
+def models(*, markdown: Flag = False) -> None:
+    """List the models, what each can do, and which have weights here.
+
+    Parameters
+    ----------
+    markdown
+        As a Markdown table.
+    """
     from vidode.cli import show
 
-    show.models()
+    show.models(markdown)
 
 
 datasets_app = App(name="datasets", help="List the data sets and where each comes from, or prepare one.")

@@ -63,6 +63,7 @@ class Scale:
 
     width: share of the paper's width of each network. steps: updates of every model, or None for `epochs` epochs.
     seeds: of every row that is trained. clips: measured of each test set; None is all. precision: of training.
+    optimiser: fields of `OptimiserConfig` that replace each model's own, but for the models in `own_optimisers`.
     """
 
     name: str
@@ -75,6 +76,12 @@ class Scale:
     clips: int | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     augmentation: Augmentation = field(default_factory=Augmentation)
+    optimiser: Mapping[str, Any] = field(default_factory=dict)
+    own_optimisers: tuple[str, ...] = ()
+
+    def optimiser_for(self, model: str) -> Mapping[str, Any]:
+        """What replaces the model's own settings."""
+        return {} if model in self.own_optimisers else self.optimiser
 
     def steps_on(self, data: DataChoice) -> int:
         """Updates of a model on a data set."""
@@ -172,15 +179,28 @@ PAPER = Scale(
         "weather": (weather("CAM5", "hurricane", (240, 640), 3 * HOUR, 20, RATES, videos=280, min_frames=30),),
     },
 )
+BRIEF: Mapping[str, Any] = {
+    "name": "adam",
+    "betas": [0.9, 0.99],
+    "schedule": "cosine",
+    "learning_rate": 2e-3,
+    "floor": 0.02,
+    "warmup": 50,
+    "clip_norm": 1.0,
+}
+"""For few updates. Adamax divides by the largest gradient it remembers, and with the paper's memory of 0.999 the first
+gradients, which are large, hold the network back for thousands of updates (docs/reproducing.md)."""
+
 SMALL = Scale(
     name="small",
     width=0.25,
     steps=2000,
     precision="bfloat16",
+    optimiser=BRIEF,
     data={
-        "actions": (video("weizmann", "weizmann", 57, 64),),
-        "ladder": (video("weizmann", "weizmann", 57, 64),),
-        "fast": (video("ucf101", "ucf101", 50, 64),),
+        "actions": (video("weizmann", "weizmann", 57, 32),),
+        "ladder": (video("weizmann", "weizmann", 57, 32),),
+        "fast": (video("ucf101", "ucf101", 50, 32),),
         "balls": (balls(1000, 50),),
         "weather": (
             weather("storm", "storm", (33, 36), 6 * HOUR, 60, (), train=48),
