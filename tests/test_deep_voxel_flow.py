@@ -242,25 +242,6 @@ def test_every_parameter_learns_beyond_the_end():
     assert all(bool(parameter.grad.any()) for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("task", ["interpolation", "extrapolation"])
-def test_it_learns_a_clip(task):
-    model = made(task, width=8)
-    learned, asked = sampled(task), sampled(task, test=True)
-
-    @torch.no_grad()
-    def error():
-        return (model.eval()(asked.observed, asked.query).frames - asked.target).abs().mean().item()
-
-    untrained, mean = error(), (moving().frames.mean(dim=0) - asked.target).abs().mean().item()
-    objective, optimiser = model.objective(), torch.optim.Adam(model.parameters(), lr=3e-3)
-    for _ in range(120):
-        terms = objective.model_terms(learned, objective.answer(model.train(), learned))
-        optimiser.zero_grad()
-        sum(terms.values()).backward()
-        optimiser.step()
-    assert error() < min(0.5 * untrained, mean)
-
-
 @pytest.mark.parametrize(
     ("task", "times", "query", "message"),
     [

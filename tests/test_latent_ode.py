@@ -166,21 +166,6 @@ def moving_clip(steps=3, size=16):
     return Clip(frames[:, None].repeat(1, 3, 1, 1), torch.arange(steps) / 25)
 
 
-@either
-def test_it_learns_one_clip(name):
-    clip = moving_clip()
-    asked = Example(Batch.collate([clip]), clip.times[None], clip.frames[None], "interpolation")
-    model = network(name)
-    objective, untrained = model.objective(), error(model, asked)
-    optimiser = torch.optim.Adamax(model.train().parameters(), lr=1e-2)
-    for _ in range(120):
-        optimiser.zero_grad()
-        sum(objective.model_terms(asked, objective.answer(model, asked)).values()).backward()
-        optimiser.step()
-    assert error(model, asked) < 0.5 * untrained
-    assert error(model, asked) < 0.8 * (clip.frames - clip.frames.mean(dim=0)).abs().mean()
-
-
 @torch.no_grad()
 def error(model, asked):
     return (model.eval()(asked.observed, asked.query).frames - asked.target).abs().mean()

@@ -171,22 +171,3 @@ def test_a_sequence_with_holes_is_not_learned_from():
 def test_what_cannot_be_built_is_refused(options, message):
     with pytest.raises(InvalidInput, match=message):
         build("prednet", **options)
-
-
-def test_it_learns_one_clip_through_both_phases():
-    frames = torch.rand(6, 3, 4, 4, generator=torch.Generator().manual_seed(1))
-    frames = frames.repeat_interleave(4, 2).repeat_interleave(4, 3)
-    observed = Batch.collate([Clip(frames[:3], torch.arange(3, dtype=torch.float64))])
-    asked = Example(observed, torch.tensor([[3.0, 4, 5]], dtype=torch.float64), frames[None, 3:], "extrapolation")
-    torch.manual_seed(0)
-    model = build("prednet", widths=(8, 12, 16)).eval()
-    before = (ask(model, observed, 3.0, 4, 5) - frames[3:]).abs().mean()
-    objective, optimiser = model.train().objective(), torch.optim.Adam(model.parameters(), lr=5e-3)
-    for step in range(300):
-        objective.progress = Progress(step, 300)
-        optimiser.zero_grad()
-        sum(objective.model_terms(asked, objective.answer(model, asked)).values()).backward()
-        optimiser.step()
-    after = (ask(model.eval(), observed, 3.0, 4, 5) - frames[3:]).abs().mean()
-    assert after < 0.5 * before
-    assert after < (frames[3:].mean(dim=0) - frames[3:]).abs().mean()

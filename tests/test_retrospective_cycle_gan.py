@@ -389,31 +389,3 @@ def test_the_learning_rate_is_held_and_then_falls_to_zero():
     assert optimiser == OptimiserConfig("adam", 3e-4, (0.5, 0.999), schedule="linear", hold=0.2, floor=0.0)
     factors = [schedule(optimiser, step, steps=500, steps_per_epoch=1) for step in (0, 100, 300, 500)]
     assert factors == pytest.approx([1, 1, 0.5, 0])
-
-
-def moving_disc(steps, size=16):
-    """A disc that crosses the frame by one pixel a frame, in grey."""
-    rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
-    radius = torch.hypot(columns - (3 + torch.arange(steps)[:, None, None]), rows - size / 2)
-    return (0.1 + 0.8 * (3.5 - radius).clamp(0, 1))[:, None]
-
-
-def test_it_learns_a_small_clip():
-    frames, times = moving_disc(8), torch.arange(8).double()
-    asked = Example(Batch.collate([Clip(frames[:5], times[:5])]), times[None, 5:], frames[None, 5:], "extrapolation")
-    model = network(channels=1)
-    objective = model.objective()
-
-    @torch.no_grad()
-    def error():
-        return float((model.eval()(asked.observed, asked.query).frames - asked.target).abs().mean())
-
-    before, mean = error(), float((frames.mean(dim=0) - asked.target).abs().mean())
-    both = [torch.optim.Adam(part.parameters(), lr=3e-3, betas=(0.5, 0.999)) for part in (objective, model)]
-    for _ in range(200):
-        prediction = objective.answer(model.train(), asked)
-        for optimiser, terms in zip(both, (objective.critic_terms, objective.model_terms), strict=True):
-            optimiser.zero_grad()
-            sum(terms(asked, prediction).values()).backward()
-            optimiser.step()
-    assert error() < 0.5 * min(before, 2 * mean)

@@ -6,7 +6,7 @@ from torch import nn
 
 from vidode.blocks.rollout import FrameCoder, RolloutChain, observe
 from vidode.clip import Batch, Clip, InvalidInput
-from vidode.models import Example, build, model_class, parameter_count
+from vidode.models import build, model_class, parameter_count
 
 TIMED = ("conv_gru_dt", "conv_gru_decay")
 every_timed = pytest.mark.parametrize("name", TIMED)
@@ -236,33 +236,3 @@ def test_sizes_that_cannot_be_are_refused(name, option):
 def test_it_only_extrapolates(name):
     assert model_class(name).tasks == ("extrapolation",)
     assert model_class(name).any_time is (name != "conv_gru")
-
-
-def moving_disc():
-    """A disc that crosses the frame, a pixel a frame: (10, 3, 16, 16), ten frames a second."""
-    rows, columns = torch.meshgrid(torch.arange(16.0), torch.arange(16.0), indexing="ij")
-    away = torch.hypot(columns - (3 + torch.arange(10.0)[:, None, None]), rows - 8)
-    return (0.2 + 0.7 * (3.5 - away).clamp(0, 1))[:, None].expand(-1, 3, -1, -1)
-
-
-@every_model
-def test_it_overfits_one_clip(name):
-    torch.manual_seed(0)
-    frames, times = moving_disc(), torch.arange(10, dtype=torch.float64) / 10
-    asked = Example(Batch.collate([Clip(frames[:5], times[:5])]), times[None, 5:], frames[None, 5:], "extrapolation")
-    model = build(name, width=8)
-    objective, optimiser = model.objective(), torch.optim.Adam(model.parameters(), lr=5e-3)
-
-    @torch.no_grad()
-    def error():
-        return float((model.eval()(asked.observed, asked.query).frames - asked.target).abs().mean())
-
-    untrained = error()
-    model.train()
-    for _ in range(150):
-        loss = torch.stack(list(objective.model_terms(asked, objective.answer(model, asked)).values())).sum()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    of_mean_frame = float((frames.mean(dim=0) - frames[5:]).abs().mean())
-    assert error() < min(untrained / 2, of_mean_frame)

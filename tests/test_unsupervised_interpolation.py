@@ -9,7 +9,6 @@ from vidode import checkpoints
 from vidode.blocks.vgg import VARIABLE, Vgg
 from vidode.clip import Batch, Clip, InvalidInput
 from vidode.models import Example, build, parameter_count
-from vidode.sampling import SamplingConfig, collate, draw, generator_for
 
 MEAN = torch.tensor([109.93, 109.167, 101.455])[:, None, None]
 
@@ -349,27 +348,6 @@ def moving(steps=10, size=32):
     columns = columns - 1.0 * torch.arange(steps)[:, None, None]
     waves = [torch.sin(0.3 * columns + 0.1 * rows), torch.sin(0.25 * columns - 0.2 * rows), torch.cos(0.2 * columns)]
     return Clip(0.5 + 0.4 * torch.stack(waves, dim=1), torch.arange(steps) / 25)
-
-
-def test_it_learns_a_clip_of_which_it_sees_every_second_frame():
-    model, config = made(width=4), SamplingConfig(interpolation=1.0)
-    learned, asked = (
-        collate([draw(moving(), config, "interpolation", generator_for(0), test=test)], "interpolation")
-        for test in (False, True)
-    )
-
-    @torch.no_grad()
-    def error():
-        return (model.eval()(asked.observed, asked.query).frames - asked.target).abs().mean().item()
-
-    untrained, mean = error(), (moving().frames.mean(dim=0) - asked.target).abs().mean().item()
-    objective, optimiser = model.objective(), torch.optim.Adam(model.parameters(), lr=1e-3)
-    for _ in range(80):
-        terms = objective.model_terms(learned, objective.answer(model.train(), learned))
-        optimiser.zero_grad()
-        sum(terms.values()).backward()
-        optimiser.step()
-    assert error() < min(0.5 * untrained, mean)
 
 
 @pytest.mark.parametrize(

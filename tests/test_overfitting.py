@@ -1,0 +1,63 @@
+"""Every model that is trained can learn: one clip, at the smoke scale, by its own objective, in the harness of all."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from vidode import checkpoints
+from vidode.experiments.reproduction.jobs import Job, Places, training_of
+from vidode.experiments.reproduction.scales import BRIEF, REGULAR, REGULAR_SCHEMES, SMOKE, DataChoice
+from vidode.models import TASKS, model_class, names
+from vidode.sampling import collate, draw, generator_for
+from vidode.training import train
+
+ONE_CLIP = DataChoice(
+    "one clip", "moving_gif", {}, (32, 32), videos=1, sampling=REGULAR, schemes=REGULAR_SCHEMES, augmented=False
+)
+FASTER = {**BRIEF, "learning_rate": 5e-3}
+"""The papers' optimisers take thousands of steps."""
+
+
+SLOW = 400
+"""Updates of what has to find out by itself where things are between the frames that it sees; others take `QUICK`."""
+QUICK = 150
+APART = {"ode2vae": "its two latents take thousands of updates at this width; tests/test_ode2vae.py has a clip for it"}
+
+
+def waves():
+    """Ten frames of a pattern that moves two pixels a frame to the right, as an array of bytes: (10, 32, 32, 3)."""
+    rows, columns = np.meshgrid(np.arange(32), np.arange(32), indexing="ij")
+    phase = 2 * np.pi * (columns - 2 * np.arange(10)[:, None, None]) / 16
+    shades = [np.sin(phase), np.sin(phase + 2 * np.pi * rows / 32), np.cos(phase)]
+    return (127.5 + 100 * np.stack(shades, axis=-1)).astype(np.uint8)
+
+
+def learnable():
+    """Every trained model with each of its tasks."""
+    kinds = {name: model_class(name) for name in names() if name not in APART}
+    return [(name, task) for name, kind in kinds.items() if kind.trainable for task in TASKS if task in kind.tasks]
+
+
+@pytest.mark.parametrize(("name", "task"), learnable())
+def test_it_overfits_one_clip(name, task, tmp_path):
+    (tmp_path / "moving_gif" / "train").mkdir(parents=True)
+    np.save(tmp_path / "moving_gif" / "train" / "waves.npy", waves())
+    config = training_of(Job(name, task, ONE_CLIP), SMOKE, Places(tmp_path, tmp_path, tmp_path))
+    # What is tested is asked for in training, too, where the paper's interpolation asks for what it sees.
+    sampling = dataclasses.replace(config.sampling, supervised=True)
+    steps = QUICK if task == "extrapolation" or model_class(name).supervised else SLOW
+    config = dataclasses.replace(config, sampling=sampling, steps=steps, batch_size=1, optimiser=FASTER)
+    clip = config.open_data("train").clip(0)
+    asked = collate([draw(clip, sampling, task, generator_for(0), test=True)], task)
+
+    @torch.no_grad()
+    def error(model):
+        return float((model.eval()(asked.observed, asked.query).frames.clamp(0, 1) - asked.target).abs().mean())
+
+    torch.manual_seed(0)
+    untrained = error(config.build_model())
+    trained = error(checkpoints.load(train(config, tmp_path / "run")))
+    of_mean_frame = float((clip.frames.mean(dim=0) - asked.target).abs().mean())
+    assert trained < min(untrained / 2, of_mean_frame)
