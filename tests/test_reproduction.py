@@ -116,6 +116,15 @@ def test_options_of_a_row_keep_the_widths_of_the_scale(places):
     assert options["width"] == 8
 
 
+def test_deep_voxel_flow_alone_of_the_papers_models_learns_from_the_frames_between(places):
+    told = {
+        job.model: training_of(job, SMALL, places).sampling.supervised
+        for job in paper.experiment("table3").jobs(SMALL)
+        if not job.label and model_class(job.model).trainable
+    }
+    assert told == {"deep_voxel_flow": True, "unsupervised_interpolation": False, "vid_ode": False}
+
+
 def test_tables_share_their_rows():
     shared = [
         {job.name for job in paper.experiment(name).jobs(SMALL) if (job.model, job.label) == ("vid_ode", "")}

@@ -13,7 +13,7 @@ author suggests. The two tasks are two sets of weights.
 
 It learns from true frames, also in interpolation: a random triplet of successive frames of what is observed and asked
 together, whose middle is asked from the outer two, or whose last from the first two. In a regular window the gaps of
-a triplet are equal, as in the paper. Sample interpolation with `SamplingConfig(scheme="regular", supervised=True)`.
+a triplet are equal, as in the paper. `SamplingConfig(scheme="regular", supervised=True)` asks for the frames between.
 
 Choices: the network is that of the co-author's release (with skip connections, as in the paper's figure; the first
 official code has none) at one scale. Batch normalisation moves at the usual 0.1: the release's 0.0003 would not
@@ -103,6 +103,7 @@ class DeepVoxelFlow(VideoModel):
 
     tasks = TASKS
     any_time = False
+    supervised: ClassVar[bool] = True
     optimiser: ClassVar[OptimiserConfig] = OptimiserConfig(
         name="adam", learning_rate=1e-4, weight_decay=1e-4, schedule="steps"
     )
