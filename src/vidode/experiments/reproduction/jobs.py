@@ -118,7 +118,7 @@ def training_of(job: Job, scale: Scale, places: Places) -> TrainingConfig:
             "precision": scale.precision,
             "steps_per_epoch": max(1, round(steps / scale.epochs)),
             "seed": job.seed,
-            "optimiser": _plain(scale.optimiser_for(job.model)),
+            "optimiser": _plain(scale.optimiser),
             "run": RunConfig(log_every=max(1, steps // CURVE_POINTS), checkpoint_every=250, keep=1),
             **job.training,
         }

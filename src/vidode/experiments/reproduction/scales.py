@@ -63,7 +63,7 @@ class Scale:
 
     width: share of the paper's width of each network. steps: updates of every model, or None for `epochs` epochs.
     seeds: of every row that is trained. clips: measured of each test set; None is all. precision: of training.
-    optimiser: fields of `OptimiserConfig` that replace each model's own, but for the models in `own_optimisers`.
+    optimiser: fields of `OptimiserConfig` that replace each model's own.
     """
 
     name: str
@@ -77,11 +77,6 @@ class Scale:
     precision: Literal["float32", "bfloat16"] = "float32"
     augmentation: Augmentation = field(default_factory=Augmentation)
     optimiser: Mapping[str, Any] = field(default_factory=dict)
-    own_optimisers: tuple[str, ...] = ()
-
-    def optimiser_for(self, model: str) -> Mapping[str, Any]:
-        """What replaces the model's own settings."""
-        return {} if model in self.own_optimisers else self.optimiser
 
     def steps_on(self, data: DataChoice) -> int:
         """Updates of a model on a data set."""

@@ -1,0 +1,124 @@
+"""What an update of each model costs: seconds and memory, at the paper's size or another scale's.
+
+    python -m vidode.experiments.training_cost --scale paper --out results/training_cost
+
+Each model takes a few updates on generated scenes, at the scale's width, size and batch, in a process of its own, since
+the most memory that a process had is not forgotten. Time it on a quiet machine; the ratio to Vid-ODE says most.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import resource
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+import torch
+from cyclopts import App
+
+from vidode import checkpoints
+from vidode.clip import InvalidInput
+from vidode.experiments.reproduction.jobs import Job, Places, training_of
+from vidode.experiments.reproduction.scales import SCENES, Scale, scale_named
+from vidode.models import TASKS, Task, model_class, names
+from vidode.provenance import command_line, provenance, write_json, write_text
+from vidode.tables import grid
+from vidode.training import Choice, RunConfig, train
+
+log = logging.getLogger(__name__)
+
+UPDATES = 4
+"""Taken; the first, which warms up, is not counted."""
+BESIDE = "vid_ode"
+"""The model that others are compared with."""
+KIB, MIB = 2**10, 2**20
+
+
+def subjects() -> list[tuple[str, Task]]:
+    """Every trained model, in extrapolation where it can."""
+    kinds = {name: model_class(name) for name in names()}
+    last: Task = "extrapolation"
+    return [(name, last if last in kind.tasks else TASKS[0]) for name, kind in kinds.items() if kind.trainable]
+
+
+def cost(name: str, task: Task, scale: Scale) -> dict[str, Any]:
+    """Seconds of an update, the most memory in MiB (of the accelerator, or resident), and parameters."""
+    data = scale.data["actions"][0]
+    with TemporaryDirectory() as folder:
+        place = Path(folder)
+        config = training_of(Job(name, task, data), replace(scale, steps=UPDATES), Places(place, place))
+        scenes = Choice("moving_scenes", {**SCENES, "size": list(data.size), "frames": 20})
+        config = replace(config, data=scenes, run=RunConfig(log_every=1, checkpoint_every=0))
+        card = checkpoints.describe(train(config, place / "run")).card
+        with (place / "run" / "metrics.csv").open(newline="") as file:
+            times = [float(row["seconds"]) for row in csv.DictReader(file)]
+    seconds = median(after - before for before, after in pairwise(times))
+    return {"seconds": seconds, "memory": _most_memory(), "parameters": card["parameters"]}
+
+
+def _most_memory() -> float:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / MIB
+    # In KiB, but on macOS, which counts bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (MIB if sys.platform == "darwin" else KIB)
+
+
+def one(name: str, task: str, scale: str) -> None:
+    """Print the cost of one model as JSON; for the processes that `main` starts."""
+    sys.stdout.write(json.dumps(cost(name, cast(Task, task), scale_named(scale))) + "\n")
+
+
+def main(*, scale: str, out: Path) -> None:
+    """Measure every model and write JSON and Markdown."""
+    lines = []
+    for name, task in subjects():
+        log.info("%s", name)
+        words = [sys.executable, "-m", "vidode.experiments.training_cost", "one", name, task, scale]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise InvalidInput(f"{name} could not be trained: {done.stderr.strip().splitlines()[-1]}")
+        lines.append({"model": name, "task": task, **json.loads(done.stdout.splitlines()[-1])})
+    command = command_line(["python", "-m", "vidode.experiments.training_cost", "--scale", scale, "--out", str(out)])
+    facts = {"scale": scale, "updates": UPDATES, "threads": torch.get_num_threads(), "lines": lines}
+    write_json(out / f"{scale}.json", {**provenance(command), **facts})
+    write_text(out / f"{scale}.md", page(lines, command, scale_named(scale)))
+
+
+def page(lines: list[dict[str, Any]], command: str, scale: Scale) -> str:
+    """The table as a page, the hours being those of the scale's first data set."""
+    data = scale.data["actions"][0]
+    steps, (base,) = scale.steps_on(data), [line["seconds"] for line in lines if line["model"] == BESIDE]
+    cells = [
+        [
+            line["model"],
+            f"{line['parameters']:,}",
+            f"{line['seconds']:.2f}",
+            f"{line['seconds'] / base:.2f}",
+            f"{line['seconds'] * steps / 3600:.1f}",
+            f"{line['memory']:,.0f}",
+        ]
+        for line in lines
+    ]
+    note = (
+        f"{data.size[0]}x{data.size[1]}, batches of {scale.batch_size}, {scale.width:g} of the paper's width; hours are"
+        f" those of {steps:,} updates, which is the scale's training on {data.label}. Memory is the most that the"
+        " process held, Python and PyTorch (about 400 MiB) included, or what was allocated on an accelerator."
+    )
+    head = ["model", "parameters", "seconds an update", f"times {BESIDE}", "hours", "memory, MiB"]
+    return f"# Cost of training, scale {scale.name}\n\n`{command}`\n\n{note}\n\n{grid(head, cells)}"
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    app = App(help_format="plaintext")
+    app.default(main)
+    app.command(one)
+    app()
