@@ -17,9 +17,8 @@ def test_every_trained_model_is_measured():
 
 
 def test_seconds_and_memory_of_a_process_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        training_cost, "subjects", lambda: [("ode_conv", "extrapolation"), ("vid_ode", "extrapolation")]
-    )
+    both = [("ode_conv", "extrapolation"), ("vid_ode", "extrapolation")]
+    monkeypatch.setattr(training_cost, "subjects", lambda: both)
     main(scale="smoke", out=tmp_path)
     lines = json.loads((tmp_path / "smoke.json").read_text())["lines"]
     assert [line["model"] for line in lines] == [name for name, _ in both]
