@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
+from vidode.cli import main
 from vidode.clip import InvalidInput
 from vidode.datasets import RecordedDataset, dataset_class, names, open_dataset
 from vidode.footage import Footage, Preparation, Reel, Take, fit
@@ -195,6 +196,14 @@ def test_the_owners_default_split_has_sixteen_people_and_nine(kth):
     config = open_dataset("kth", "test", root=str(kth)).config
     assert (len(config.train) + len(config.validation), len(config.test)) == (16, 9)
     assert sorted(config.train + config.validation + config.test) == list(range(1, 26))
+
+
+def test_the_papers_count_of_kth_stands_beside_what_there_is(kth, tmp_path, capsys):
+    assert main(["datasets", "prepare", "kth", str(kth), str(tmp_path / "made"), "--partial"]) == 0
+    said = capsys.readouterr().out
+    assert "train: 1 clips of 1 videos (the Vid-ODE paper states 255 videos)" in said
+    assert "validation: 2 clips of 1 videos\n" in said
+    assert "test: 1 clips of 1 videos (the Vid-ODE paper states 144 videos)" in said
 
 
 @pytest.mark.parametrize("table", ["", "person01_boxing_d1 frames 9-3", "person01_boxing_d1 frames 0-3"])

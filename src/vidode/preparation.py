@@ -55,10 +55,17 @@ def prepare(
     if not partial:
         _require_whole(kind, name, source, taken)
     files = _convert(target, taken, report)
-    facts = {"dataset": name, "options": dict(options or {}), "partial": partial, "clips": files}
+    counts = {split: _count(kind, split, takes) for split, takes in taken.items()}
+    facts = {"dataset": name, "options": dict(options or {}), "partial": partial, "counts": counts, "clips": files}
     write_json(target / MANIFEST, facts)
     (target / JOURNAL).unlink(missing_ok=True)
     return target / MANIFEST
+
+
+def _count(kind: type[RecordedDataset], split: Split, takes: list[Take]) -> dict[str, int]:
+    """Clips, the videos they are cut from, and the videos that the paper states, where it counts otherwise."""
+    stated = {"stated": kind.stated[split]} if split in kind.stated else {}
+    return {"clips": len(takes), "videos": len({take.reel.path for take in takes}), **stated}
 
 
 def _require_whole(kind: type[RecordedDataset], name: str, source: Path, taken: Mapping[Split, list[Take]]) -> None:

@@ -97,7 +97,7 @@ def load_lpips(path: str | Path | None = None) -> Lpips:
 
     Raises `InvalidInput` for a file that is not what it should be, and `MissingWeights` where there is none at all.
     """
-    chosen = path or os.environ.get(VARIABLE)
+    chosen = path or os.environ.get(VARIABLE) or None  # set to nothing is not set
     return with_weights(_from_torchvision() if chosen is None else _read(Path(chosen)))
 
 

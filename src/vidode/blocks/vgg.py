@@ -61,7 +61,7 @@ def load_vgg(path: str | Path | None = None) -> Vgg:
 
     Raises `InvalidInput` where there is no such file, and for one that is not what it should be.
     """
-    chosen = path or os.environ.get(VARIABLE)
+    chosen = path or os.environ.get(VARIABLE) or None  # set to nothing is not set
     if chosen is None:
         raise InvalidInput(
             f"no VGG16 weights: {VARIABLE} is not set; set it to a safetensors file of them, or leave the perceptual"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from vidode import checkpoints
@@ -44,6 +46,14 @@ MODELS = ("model", "tasks", "times", "parameters", "weights", "what it is")
 def models(markdown: bool = False) -> None:
     """Every model: its tasks, the times it takes, its size, whether it can be used at once, and what it is."""
     text(grid(MODELS, _models(), rule="---")) if markdown else table(MODELS, _models())
+
+
+def prepared(manifest: Path) -> None:
+    """How much of each split there is, beside what the paper counts, and how to use it."""
+    for split, count in json.loads(manifest.read_text())["counts"].items():
+        stated = f" (the Vid-ODE paper states {count['stated']} videos)" if "stated" in count else ""
+        text(f"{split}: {count['clips']} clips of {count['videos']} videos{stated}\n")
+    text(f"{manifest}: the manifest; use --root {manifest.parent}\n")
 
 
 def _models() -> list[list[str]]:

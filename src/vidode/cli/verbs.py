@@ -363,7 +363,7 @@ def reproduce(
     Parameters
     ----------
     names
-        table1 to table5, figure1 to figure9 as far as the paper has them, or all.
+        table1 to table5, figure1 to figure9 as far as the paper has them, differences, or all.
     scale
         smoke (seconds, generated data), small (a machine without an accelerator) or paper (the paper's data and sizes).
     data
@@ -481,4 +481,4 @@ def prepare(
             progress.update(task, completed=done, total=total, description=clip)
 
         manifest = convert(name, source, target, values_of(option or []), partial=partial, report=report)
-    show.text(f"{manifest}: the manifest; use --root {target}\n")
+    show.prepared(manifest)

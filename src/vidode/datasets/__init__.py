@@ -83,10 +83,12 @@ class RecordedDataset(VideoDataset):
 
     A concrete class finds the takes of its split; its configuration has a `root`, the folder that holds the files as
     their owners distribute them, or as `vidode.preparation` left them. whole: clips of each split that there are in
-    all, where that is known.
+    all, where that is known. stated: videos of each split that the Vid-ODE paper counts, where its count and the
+    owners' differ.
     """
 
     whole: ClassVar[Mapping[Split, int]] = {}
+    stated: ClassVar[Mapping[Split, int]] = {}
 
     def __init__(self, config: Any, split: Split, may_be_empty: bool = False) -> None:
         super().__init__(config, split)

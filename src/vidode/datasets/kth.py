@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from vidode.clip import InvalidInput
-from vidode.datasets import RecordedDataset
+from vidode.datasets import RecordedDataset, Split
 from vidode.footage import Preparation, Take, arrays_of, at_rate
 
 TABLES = ("sequences.txt", "00sequences.txt")
@@ -64,6 +65,7 @@ class Kth(RecordedDataset):
 
     config: KthConfig
     splits = ("train", "validation", "test")
+    stated: ClassVar[Mapping[Split, int]] = {"train": 255, "test": 144}
     downloads = (
         "get the six zip files and 00sequences.txt of the KTH action database (Schuldt, Laptev and Caputo, 2004), and"
         " unpack the videos person<NN>_<action>_d<N>_uncomp.avi anywhere under root"

@@ -9,7 +9,6 @@ from typing import ClassVar
 from vidode.experiments.reproduction.jobs import Job, Places
 from vidode.experiments.reproduction.outcomes import Outcomes
 from vidode.experiments.reproduction.scales import DataChoice, Role, Scale
-from vidode.models import Task, model_class
 
 FLOORS = ("copy_last", "blend", "optical_flow")
 
@@ -28,24 +27,6 @@ class Experiment(ABC):
         """The Markdown of its page. Pictures are written beside it, into `places.results`."""
 
 
-def rows(
-    models: dict[str, dict[str, object]], task: Task, scale: Scale, role: Role, seeds: tuple[int, ...] | None = None
-) -> list[Job]:
-    """A job for each model (name to options), data set of a role, and seed."""
-    return [
-        Job(model, task, data, seed, options=options)
-        for data in scale.data.get(role, ())
-        for model, options in models.items()
-        for seed in _seeds(model, scale, seeds)
-    ]
-
-
-def floors(task: Task, scale: Scale, role: Role) -> list[Job]:
-    """The floors, which need no training. In extrapolation the blend is the copy."""
-    names = FLOORS if task == "interpolation" else tuple(name for name in FLOORS if name != "blend")
-    return [Job(name, task, data) for data in scale.data.get(role, ()) for name in names]
-
-
 def labels(scale: Scale, role: Role) -> list[str]:
     """Of the data sets of a role."""
     return [data.label for data in scale.data.get(role, ())]
@@ -60,9 +41,3 @@ def picture(places: Places, name: str) -> Path:
 def one_of(scale: Scale, role: Role) -> DataChoice | None:
     """The first data set of a role, if the scale has any."""
     return next(iter(scale.data.get(role, ())), None)
-
-
-def _seeds(model: str, scale: Scale, seeds: tuple[int, ...] | None) -> tuple[int, ...]:
-    if not model_class(model).trainable:
-        return (0,)
-    return scale.seeds if seeds is None else seeds

@@ -1,0 +1,74 @@
+"""Where the paper, its released code and this package differ: what each choice changes, beyond the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vidode.experiments.paper.table5 import REVERSED
+from vidode.experiments.reproduction import rows
+from vidode.experiments.reproduction.experiment import Experiment, labels
+from vidode.experiments.reproduction.jobs import Job, Places
+from vidode.experiments.reproduction.outcomes import PSNR, VIDEO, Cell, Outcomes, table
+from vidode.experiments.reproduction.scales import Scale
+from vidode.models import Task
+from vidode.tables import grid
+
+TASK: Task = "extrapolation"
+OURS = "vid_ode"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One choice made otherwise: options of Vid-ODE, or fields of the training."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+CHANGES: Mapping[str, Change] = {
+    "warps what was composed (Eq. 2)": Change({"chain": {"source": "composed"}}),
+    "first step from the state (Eq. 2)": Change({"chain": {"first_state": "state"}}),
+    REVERSED: Change({"encoder": {"direction": "forward"}}),
+    "encoder solved in Runge-Kutta steps": Change({"encoder": {"solver": {"method": "rk4", "step": 0.1}}}),
+    "critic sees one generated frame (Eq. 4)": Change({"objective": {"generated": "last"}}),
+    "no short steps in training": Change({"chain": {"extra": 0.0}}),
+    "all steps decoded together in training": Change({"chain": {"decode": "together"}}),
+}
+OWN_OPTIMISER = {"Adamax and the paper's schedule": Change(training={"optimiser": {}})}
+"""Where the scale has one of its own."""
+
+
+class Differences(Experiment):
+    """Vid-ODE as it is here, with each choice made otherwise, and as released, which makes several otherwise."""
+
+    title = "Differences from the paper and from its code"
+
+    def jobs(self, scale: Scale) -> list[Job]:
+        """Each choice on the ladder's data, from every seed."""
+        made = rows.trained((OURS,), TASK, scale, "ladder") + rows.vid_ode_as_released(TASK, scale, "ladder")
+        changes = {**CHANGES, **(OWN_OPTIMISER if scale.optimiser else {})}
+        return made + [
+            Job("vid_ode", TASK, data, seed, label=label, options=change.options, training=change.training)
+            for data in scale.data.get("ladder", ())
+            for label, change in changes.items()
+            for seed in scale.seeds
+        ]
+
+    def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
+        """The rows, and what each choice changes."""
+        titles, sets = rows.titles(self.jobs(scale)), labels(scale, "ladder")
+        head = table(outcomes, titles, [(TASK, data) for data in sets], VIDEO)
+        lines = [[title, data, _apart(outcomes, title, data)] for data in sets for title in titles[1:]]
+        return "\n".join([head, grid(["choice", "data", f"PSNR against {OURS}, dB"], lines)])
+
+
+def _apart(outcomes: Outcomes, title: str, data: str) -> str:
+    cells = [Cell(title, TASK, data), Cell(OURS, TASK, data)]
+    values = [outcomes.value(cell, PSNR) for cell in cells]
+    if values[0] is None or values[1] is None:
+        return "not measured"
+    spread = sum(outcomes.spread(cell, PSNR) for cell in cells)
+    unsure = " (within the spread)" if abs(values[0] - values[1]) <= spread else ""
+    return f"{values[0] - values[1]:+.2f}{unsure}"
