@@ -208,6 +208,8 @@ def test_everything_is_reproduced_at_the_smoke_scale(tmp_path, monkeypatch, caps
         page = (tmp_path / "results" / "smoke" / f"{name}.md").read_text()
         assert f"`vidode reproduce {name} --scale smoke`" in page
         assert "not measured" not in page.replace("LPIPS not measured", "").replace("LPIPS on fields: not measured", "")
+        assert ("-learning.png" in page) == paper.experiment(name).shows_learning
+        assert ("-divergence.png" in page) == (name in ("table1", "table4", "figure4"))
         for picture in re.findall(r"\]\((.+?\.png)\)", page):
             assert (tmp_path / "results" / "smoke" / picture).stat().st_size > 0
 

@@ -44,6 +44,7 @@ class Differences(Experiment):
     """Vid-ODE as it is here, with each choice made otherwise, and as released, which makes several otherwise."""
 
     title = "Differences from the paper and from its code"
+    shows_learning = True
 
     def jobs(self, scale: Scale) -> list[Job]:
         """Each choice on the ladder's data, from every seed."""

@@ -29,6 +29,7 @@ class Figure4(Experiment):
     """Every model that extrapolates."""
 
     title = "Figure 4: bouncing balls"
+    shows_learning = True
 
     def jobs(self, scale: Scale) -> list[Job]:
         """From every seed, as the figure carries a claim."""

@@ -18,6 +18,7 @@ class Table1(Experiment):
     """Latent ODE, ODE2VAE, ODE-FC and ODE-Conv beside Vid-ODE."""
 
     title = "Table 1: models with neural ODEs"
+    shows_learning = True
 
     def jobs(self, scale: Scale) -> list[Job]:
         """Every model in both tasks on the action and animation sets."""

@@ -19,6 +19,7 @@ class Table2(Experiment):
     """ConvGRU, PredNet, Deep Voxel Flow and Retrospective Cycle GAN beside Vid-ODE."""
 
     title = "Table 2: extrapolation"
+    shows_learning = True
 
     def jobs(self, scale: Scale) -> list[Job]:
         """Five frames in, five out, on the action and animation sets and on fast motion."""

@@ -18,6 +18,7 @@ class Table3(Experiment):
     """Deep Voxel Flow, which is supervised, and unsupervised video interpolation beside Vid-ODE."""
 
     title = "Table 3: interpolation"
+    shows_learning = True
 
     def jobs(self, scale: Scale) -> list[Job]:
         """Frames 0, 2, 4, 6, 8 in, 1, 3, 5, 7 out, on the action and animation sets."""

@@ -19,6 +19,7 @@ class Table4(Experiment):
     """ConvGRU-Delta-t, ConvGRU-Decay, Latent ODE and ODE2VAE beside Vid-ODE."""
 
     title = "Table 4: irregularly sampled fields"
+    shows_learning = True
 
     def jobs(self, scale: Scale) -> list[Job]:
         """Five frames in at random times, the five regular ones after them out."""

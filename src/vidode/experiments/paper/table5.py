@@ -30,6 +30,7 @@ class Table5(Experiment):
     """What each part of Vid-ODE adds."""
 
     title = "Table 5: ablation"
+    shows_learning = True
 
     def jobs(self, scale: Scale) -> list[Job]:
         """Every step of the ladder in both tasks; A and E are rows of Table 1 where the set is one of its sets."""

@@ -17,6 +17,8 @@ class Experiment(ABC):
     """A table or a figure; one file in `experiments/paper/`, named after it."""
 
     title: ClassVar[str]
+    shows_learning: ClassVar[bool] = False
+    """Whether its page ends with the curves of its trainings, as one with claims does."""
 
     @abstractmethod
     def jobs(self, scale: Scale) -> list[Job]:

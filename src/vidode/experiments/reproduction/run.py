@@ -8,7 +8,8 @@ from pathlib import Path
 
 from vidode.blocks.perceptual import Lpips
 from vidode.experiments import paper
-from vidode.experiments.reproduction.jobs import Job, Outcome, Places, carry_out
+from vidode.experiments.reproduction.curves import learning
+from vidode.experiments.reproduction.jobs import Outcome, Places, carry_out
 from vidode.experiments.reproduction.outcomes import PROTOCOL, Outcomes
 from vidode.experiments.reproduction.scales import Scale
 from vidode.provenance import command_line, write_text
@@ -33,15 +34,18 @@ def reproduce(names: Iterable[str], scale: Scale, places: Places, lpips: Lpips |
 
     What was cut off goes on where it stopped. Raises `InvalidInput` for an unknown name and for missing data.
     """
-    wanted, done, pages = chosen(names), {}, []
+    wanted, pages = chosen(names), []
+    done: dict[str, Outcome] = {}
     for name in wanted:
         experiment = paper.experiment(name)
         jobs = experiment.jobs(scale)
         for job in jobs:
             if job.name not in done:
                 done[job.name] = carry_out(job, scale, places, lpips, command(name, scale))
-        outcomes = Outcomes([_outcome(done, job) for job in jobs])
+        outcomes = Outcomes([done[job.name] for job in jobs])
         body = experiment.present(outcomes, scale, places)
+        if experiment.shows_learning:
+            body += "\n" + learning([done[job.name] for job in jobs], places.results, name)
         pages.append(_write(name, experiment.title, body, scale, places))
     return pages
 
@@ -49,10 +53,6 @@ def reproduce(names: Iterable[str], scale: Scale, places: Places, lpips: Lpips |
 def command(name: str, scale: Scale) -> str:
     """What to type to get it again."""
     return command_line(["vidode", "reproduce", name, "--scale", scale.name])
-
-
-def _outcome(done: dict[str, Outcome], job: Job) -> Outcome:
-    return done[job.name]
 
 
 def _write(name: str, title: str, body: str, scale: Scale, places: Places) -> Path:
