@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from vidode.clip import Batch, Clip, InvalidInput
 from vidode.models import parameter_count
-from vidode.models.vid_ode import ChainConfig, EncoderConfig, VidOde, VidOdeConfig
+from vidode.models.vid_ode import EncoderConfig, VidOde, VidOdeConfig, WarpChainConfig
 from vidode.ode import Solver
 from vidode.released import load_released
 from vidode.timing import TimeScale
@@ -107,7 +107,7 @@ def test_vid_ode_configured_as_released_is_the_same_network(path):
         time_scale=TimeScale("absolute", 1.0),
         solver=Solver("euler", 0.1) if "euler" in path.name else model.config.solver,
         encoder=EncoderConfig(unused_half=True),
-        chain=ChainConfig(points="queried", origin="first_query"),
+        chain=WarpChainConfig(points="queried", origin="first_query"),
     )
     network = VidOde(config).eval()
     network.load_state_dict(model.network.state_dict())

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from vidode.blocks.rollout import FrameCoder, RolloutChain, observe
+from vidode.blocks.chain import ChainConfig
+from vidode.blocks.rollout import FrameCoder, observe
 from vidode.clip import Batch, Clip, InvalidInput
 from vidode.models import build, model_class, parameter_count
 
@@ -212,7 +213,7 @@ def test_the_decoder_is_half_as_wide_as_the_encoder():
 )
 def test_a_chain_that_cannot_be_is_refused(options, message):
     with pytest.raises(InvalidInput, match=message):
-        RolloutChain(**options)
+        ChainConfig(**options)
 
 
 @every_timed

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from vidode.blocks.chain import edge
-from vidode.blocks.warp_decoder import ChainConfig
+from vidode.blocks.warp_decoder import WarpChainConfig
 from vidode.clip import Batch, InvalidInput
 from vidode.models import TASKS, Objective, Prediction, Task, VideoModel
 from vidode.models.vid_ode import EncoderConfig, VidOde, VidOdeConfig
@@ -160,7 +160,7 @@ def load_released(
         time_scale=TimeScale("absolute", 1.0),
         solver=Solver(solver, step=None, rtol=rtol, atol=atol),
         encoder=EncoderConfig(unused_half=True),
-        chain=ChainConfig(points="queried", origin="first_query"),
+        chain=WarpChainConfig(points="queried", origin="first_query"),
     )
     model = (ReleasedInterpolation if task == "interpolation" else ReleasedExtrapolation)(config, grid)
     _require_same(weights, model.network.state_dict())

@@ -8,16 +8,50 @@ of a batch are walked together, one level (one step of each) after the other.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from vidode.clip import Batch
+from vidode.clip import Batch, InvalidInput
 from vidode.timing import TimeScale
 from vidode.windows import Windows, windows
 
 TIE = 1e-4
 """A query this close to a chain point, in chain steps, is at it: times are float32, and a step more is a warp more."""
+
+
+@dataclass(frozen=True)
+class ChainConfig:
+    """Through which times a query is reached from an observed frame.
+
+    points: "grid", at every `step` of model time from that frame; "queried", through the times that are asked and
+    with the whole clip seen, as in the paper, which breaks laws 1 and 6. step: the trained spacing of the queries.
+    extra: in training, the probability of an extra point in each interval of the grid, so that short steps are learned.
+    """
+
+    points: Literal["grid", "queried"] = "grid"
+    step: float = 0.1
+    extra: float = 0.25
+
+    def __post_init__(self) -> None:
+        if not self.step > 0:
+            raise InvalidInput(f"chain step is {self.step}; expected a positive model time")
+        if not 0 <= self.extra <= 1:
+            raise InvalidInput(f"chain extra is {self.extra}; expected a probability between 0 and 1")
+
+    def windows(self, observed: Batch, query: Tensor, neighbours: int, scale: TimeScale) -> Windows:
+        """What each query sees."""
+        if self.points == "queried":
+            return whole_clips(observed, query, scale)
+        return windows(observed, query, neighbours, scale)
+
+    def chains(self, seen: Windows, start: Tensor, training: bool) -> Chains:
+        """The steps from the model times `start` (G,) of each window's frame to its queries, none of them earlier."""
+        if self.points == "queried":
+            return chains(queried_points(seen), seen, tie=0.0)
+        points = grid_points(seen, start, self.step, self.extra if training else 0.0)
+        return chains(points, seen, tie=TIE * self.step)
 
 
 @dataclass(frozen=True)

@@ -12,56 +12,20 @@ each query (`vidode.blocks.chain`), so that a frame depends on its own time alon
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from vidode.blocks.chain import TIE, Chains, chains, grid_points, queried_points, whole_clips
+from vidode.blocks.chain import Chains
 from vidode.blocks.frames import FrameDecoder, FrameEncoder, pad_to_multiple
-from vidode.clip import Batch, InvalidInput
-from vidode.timing import TimeScale
-from vidode.windows import Windows, windows
+from vidode.clip import Batch
+from vidode.windows import Windows
 
 DOWNS = 2
 """Halvings between a frame and its latent."""
 
 Cell = Callable[..., Tensor]
 """The next state (P, S, h, w) from features (P, D, h, w), the state before and, where it takes times, the gap (P,)."""
-
-
-@dataclass(frozen=True)
-class RolloutChain:
-    """Through which times a query is reached from the last observation.
-
-    points: "grid", at every `step` of model time; "queried", through the times that are asked and with the whole clip
-    seen, as in the paper, which breaks laws 1 and 6. step: the trained spacing of the queries. extra: in training,
-    the probability of an extra point in each interval of the grid, so that short steps are learned.
-    """
-
-    points: Literal["grid", "queried"] = "grid"
-    step: float = 0.1
-    extra: float = 0.25
-
-    def __post_init__(self) -> None:
-        if not self.step > 0:
-            raise InvalidInput(f"chain step is {self.step}; expected a positive model time")
-        if not 0 <= self.extra <= 1:
-            raise InvalidInput(f"chain extra is {self.extra}; expected a probability between 0 and 1")
-
-    def windows(self, observed: Batch, query: Tensor, neighbours: int, scale: TimeScale) -> Windows:
-        """What each query sees."""
-        if self.points == "queried":
-            return whole_clips(observed, query, scale)
-        return windows(observed, query, neighbours, scale)
-
-    def chains(self, seen: Windows, training: bool) -> Chains:
-        """The steps from the last observation of each window to its queries, all of which lie beyond it."""
-        if self.points == "queried":
-            return chains(queried_points(seen), seen, tie=0.0)
-        last = seen.times[:, seen.neighbours - 1]
-        return chains(grid_points(seen, last, self.step, self.extra if training else 0.0), seen, tie=TIE * self.step)
 
 
 class FrameCoder(nn.Module):
@@ -126,7 +90,7 @@ class TimedRollout(nn.Module):
         x = self.coder.encode_present(seen.gather(observed.frames)[:, :n], present)
         h = observe(self.cell, self.coder.latent, x, present, gaps)[-1]
         size = observed.frames.shape[-2], observed.frames.shape[-1]
-        frames, states = self._roll_out(x[:, -1], h, seen.times[:, n - 1].double(), chain, size)
+        frames, states = self._roll_out(x[:, -1], h, last_times(seen).double(), chain, size)
         return frames[chain.of_query], states[chain.of_query]
 
     def _roll_out(
@@ -147,6 +111,11 @@ class TimedRollout(nn.Module):
         """E of each step's parent among the frames made. Each is read once, and none that nothing goes on from."""
         used, place = torch.unique(parent, return_inverse=True)
         return self.coder.encode(made[used])[place]
+
+
+def last_times(seen: Windows) -> Tensor:
+    """(G,) model time of the last observation of windows whose queries all lie beyond it."""
+    return seen.times[:, seen.neighbours - 1]
 
 
 def observed_gaps(seen: Windows) -> Tensor:

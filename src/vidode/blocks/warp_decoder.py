@@ -8,47 +8,37 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from vidode.blocks.chain import Chains
+from vidode.blocks.chain import ChainConfig, Chains
 from vidode.blocks.frames import FrameDecoder
 from vidode.blocks.warp import compose, warp
-from vidode.clip import InvalidInput
 
 Output = Literal["full", "flow", "frame"]
 """Flow, difference and mask; flow alone; or colours (the steps E, D and B or C of the paper's ablation)."""
 
 
 @dataclass(frozen=True)
-class ChainConfig:
-    """How a query is reached from an observed frame.
+class WarpChainConfig(ChainConfig):
+    """How a query is reached from an observed frame, by warps.
 
-    points: "grid", at every `step` of model time from that frame; "queried", through the times that are asked and
-    with the whole clip seen, which breaks laws 1 and 6. step: the trained spacing. extra: in training, the probability
-    of an extra point in each interval of the grid. origin: where the solve starts; "first_query" (released) takes the
-    encoder's state for that of the first time asked. source: what a step warps; the paper's Eq. 2 writes the
-    "composed" frame, the released code warps what was "warped". first_state: what G takes for the state before the
-    first step; the paper has the encoder's "state", the released code the "features" of the start frame. decode: in
-    training, G runs "per_step" (released), with batch statistics of its own for each, or "together", which is faster.
+    origin: where the solve starts; "first_query" (released) takes the encoder's state for that of the first time asked.
+    source: what a step warps; the paper's Eq. 2 writes the "composed" frame, the released code warps what was "warped".
+    first_state: what G takes for the state before the first step; the paper has the encoder's "state", the released
+    code the "features" of the start frame. decode: in training, G runs "per_step" (released), with batch statistics of
+    its own for each, or "together", which is faster.
     """
 
-    points: Literal["grid", "queried"] = "grid"
-    step: float = 0.1
-    extra: float = 0.25
     origin: Literal["anchor", "first_query"] = "anchor"
     source: Literal["warped", "composed"] = "warped"
     first_state: Literal["features", "state"] = "features"
     decode: Literal["per_step", "together"] = "per_step"
 
-    def __post_init__(self) -> None:
-        if not self.step > 0:
-            raise InvalidInput(f"chain step is {self.step}; expected a positive model time")
-        if not 0 <= self.extra <= 1:
-            raise InvalidInput(f"chain extra is {self.extra}; expected a probability between 0 and 1")
-
 
 class WarpDecoder(nn.Module):
     """G on states of `latent` channels, and the frames that its answers make along a chain."""
 
-    def __init__(self, latent: int, width: int, channels: int, downs: int, output: Output, chain: ChainConfig) -> None:
+    def __init__(
+        self, latent: int, width: int, channels: int, downs: int, output: Output, chain: WarpChainConfig
+    ) -> None:
         super().__init__()
         self.output, self.chain = output, chain
         self.parts = {"full": [2, channels, 1], "flow": [2], "frame": [channels]}[output]

@@ -6,7 +6,7 @@
 
 It is RNN-Decay (Che et al., GRU-D, 2018; Rubanova et al., Latent ODE, NeurIPS 2019) with the cell made convolutional.
 The input decay of GRU-D fills in missing features; a frame is observed as a whole or not at all, so there is nothing
-to fill in. The paper rolls out through the times that are asked; see `RolloutChain` for what is done here, and for
+to fill in. The paper rolls out through the times that are asked; see `ChainConfig` for what is done here, and for
 the paper's way as an option.
 
 Times are irregular where this model is used. In the CAM5 protocol frames are seen up to 16 slots apart, and asked one
@@ -27,8 +27,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidode import losses
+from vidode.blocks.chain import ChainConfig
 from vidode.blocks.recurrent import ConvGRUCell
-from vidode.blocks.rollout import DOWNS, RolloutChain, TimedRollout, observed_gaps
+from vidode.blocks.rollout import DOWNS, TimedRollout, last_times, observed_gaps
 from vidode.clip import Batch, InvalidInput
 from vidode.models import Example, Objective, OptimiserConfig, Prediction, VideoModel, require_tasks
 from vidode.timing import TimeScale
@@ -50,7 +51,7 @@ class ConvGruDecayConfig:
     neighbours: int = 5
     decay: Literal["channel", "scalar"] = "channel"
     time_scale: TimeScale = field(default_factory=TimeScale)
-    chain: RolloutChain = field(default_factory=RolloutChain)
+    chain: ChainConfig = field(default_factory=ChainConfig)
 
     def __post_init__(self) -> None:
         for name, least in (("channels", 1), ("width", 2), ("neighbours", 1)):
@@ -96,7 +97,7 @@ class ConvGruDecay(VideoModel):
         seen = self.config.chain.windows(observed, query, self.config.neighbours, self.config.time_scale)
         require_tasks(self, seen)
         since = F.pad(observed_gaps(seen), (1, 0))
-        chain = self.config.chain.chains(seen, self.training)
+        chain = self.config.chain.chains(seen, last_times(seen), self.training)
         frames, latent = self.network(observed, seen, since, chain)
         return Prediction(frames, latent=latent)
 

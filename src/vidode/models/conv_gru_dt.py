@@ -6,7 +6,7 @@
 It is RNN-dt (Rubanova et al., Latent ODE, NeurIPS 2019) with the cell made convolutional; the gap is a constant map.
 gap_i = t_i - t_i-1, zero for the first; or, as the code of Latent ODE has it, the gap to the next observation, zero for
 the last. A step of the roll-out is told how far it goes. The paper rolls out through the times that are asked; see
-`RolloutChain` for what is done here, and for the paper's way as an option.
+`ChainConfig` for what is done here, and for the paper's way as an option.
 
 Times are irregular where this model is used. In the CAM5 protocol frames are seen up to 16 slots apart, and asked one
 slot apart: there one unit of an absolute `time_scale` is the window, and `chain.step` is one slot of it, so that the
@@ -25,8 +25,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidode import losses
+from vidode.blocks.chain import ChainConfig
 from vidode.blocks.recurrent import ConvGRUCell
-from vidode.blocks.rollout import DOWNS, RolloutChain, TimedRollout, observed_gaps
+from vidode.blocks.rollout import DOWNS, TimedRollout, last_times, observed_gaps
 from vidode.clip import Batch, InvalidInput
 from vidode.models import Example, Objective, OptimiserConfig, Prediction, VideoModel, require_tasks
 from vidode.timing import TimeScale
@@ -45,7 +46,7 @@ class ConvGruDtConfig:
     neighbours: int = 5
     gap: Literal["before", "next"] = "before"
     time_scale: TimeScale = field(default_factory=TimeScale)
-    chain: RolloutChain = field(default_factory=RolloutChain)
+    chain: ChainConfig = field(default_factory=ChainConfig)
 
     def __post_init__(self) -> None:
         for name, least in (("channels", 1), ("width", 2), ("neighbours", 1)):
@@ -84,7 +85,7 @@ class ConvGruDt(VideoModel):
         require_tasks(self, seen)
         ends = (1, 0) if self.config.gap == "before" else (0, 1)
         gaps = F.pad(observed_gaps(seen), ends)
-        chain = self.config.chain.chains(seen, self.training)
+        chain = self.config.chain.chains(seen, last_times(seen), self.training)
         frames, latent = self.network(observed, seen, gaps, chain)
         return Prediction(frames, latent=latent)
 

@@ -28,25 +28,20 @@ from torch import Tensor, nn
 
 from vidode import losses
 from vidode.blocks.chain import (
-    TIE,
     Chains,
-    chains,
     edge,
-    grid_points,
     places,
-    queried_points,
-    whole_clips,
 )
 from vidode.blocks.critics import PatchCritic, sequences_between, sequences_beyond
 from vidode.blocks.fields import ConvField
 from vidode.blocks.frames import FrameEncoder, pad_to_multiple
 from vidode.blocks.recurrent import ONE_EULER_STEP, OdeConvGRU
-from vidode.blocks.warp_decoder import ChainConfig, Output, WarpDecoder
+from vidode.blocks.warp_decoder import Output, WarpChainConfig, WarpDecoder
 from vidode.clip import Batch, InvalidInput
 from vidode.models import TASKS, Example, Objective, OptimiserConfig, Prediction, VideoModel, frozen, scaled
 from vidode.ode import Solver, integrate
 from vidode.timing import TimeScale
-from vidode.windows import Windows, windows
+from vidode.windows import Windows
 
 DOWNS = 2
 """Halvings between a frame and its latent."""
@@ -105,7 +100,7 @@ class VidOdeConfig:
     output: Output = "full"
     statistics: Literal["running", "batch"] = "running"
     encoder: EncoderConfig = EncoderConfig()
-    chain: ChainConfig = field(default_factory=ChainConfig)
+    chain: WarpChainConfig = field(default_factory=WarpChainConfig)
     objective: ObjectiveConfig = ObjectiveConfig()
 
     def __post_init__(self) -> None:
@@ -130,7 +125,7 @@ class WarpConfig(Protocol):
         """From the clock to model time."""
 
     @property
-    def chain(self) -> ChainConfig:
+    def chain(self) -> WarpChainConfig:
         """How a query is reached."""
 
     @property
@@ -164,7 +159,7 @@ class VidOde(VideoModel):
 
         x = self.encode(observed)  # (B, T, D, h, w)
         h = self.gather(seen.gather(x), seen.times, seen.present)  # (G, D, h, w)
-        chain = chain_of(self.config, seen, column_of(seen.times, start), self.training)
+        chain = self.config.chain.chains(seen, column_of(seen.times, start), self.training)
         h, h_start = self._solve(h, seen, column_of(seen.times, start), chain)  # (P, D, h, w), (G, D, h, w)
         before = x[skip] if self.config.chain.first_state == "features" else h_start
         steps = self.frame_decoder.walk(observed.frames[skip], h, before, chain)
@@ -214,20 +209,9 @@ class VidOde(VideoModel):
         return states[chain.window, place], states[:, -1]
 
 
-def chain_of(config: WarpConfig, seen: Windows, start: Tensor, training: bool) -> Chains:
-    """The steps from the frames at `start` (G,) to each query."""
-    if config.chain.points == "queried":
-        return chains(queried_points(seen), seen, tie=0.0)
-    extra = config.chain.extra if training else 0.0
-    return chains(grid_points(seen, start, config.chain.step, extra), seen, tie=TIE * config.chain.step)
-
-
 def seen_by(config: WarpConfig, observed: Batch, query: Tensor) -> Windows:
     """What each query sees. Raises `InvalidInput` for a query before a clip's first observation."""
-    if config.chain.points == "queried":
-        seen = whole_clips(observed, query, config.time_scale)
-    else:
-        seen = windows(observed, query, config.neighbours, config.time_scale)
+    seen = config.chain.windows(observed, query, config.neighbours, config.time_scale)
     first = torch.where(observed.seen, observed.times, torch.inf).amin(dim=1)
     early = (query < first[:, None]).nonzero()
     if len(early):

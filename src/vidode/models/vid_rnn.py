@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from vidode.blocks.chain import Chains, edge
 from vidode.blocks.frames import FrameEncoder, pad_to_multiple
 from vidode.blocks.recurrent import ConvGRUCell, visits
-from vidode.blocks.warp_decoder import ChainConfig, Output, WarpDecoder
+from vidode.blocks.warp_decoder import Output, WarpChainConfig, WarpDecoder
 from vidode.clip import Batch, InvalidInput
 from vidode.models import Objective, OptimiserConfig, Prediction, VideoModel, scaled
-from vidode.models.vid_ode import DOWNS, ObjectiveConfig, VidOdeObjective, as_prediction, chain_of, column_of, seen_by
+from vidode.models.vid_ode import DOWNS, ObjectiveConfig, VidOdeObjective, as_prediction, column_of, seen_by
 from vidode.timing import TimeScale
 
 
@@ -42,7 +42,7 @@ class VidRnnConfig:
     time_scale: TimeScale = field(default_factory=TimeScale)
     output: Output = "full"
     reads: Literal["state", "nothing"] = "state"
-    chain: ChainConfig = field(default_factory=ChainConfig)
+    chain: WarpChainConfig = field(default_factory=WarpChainConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
 
     def __post_init__(self) -> None:
@@ -77,7 +77,7 @@ class VidRnn(VideoModel):
 
         x = self.encode(observed)  # (B, T, D, h, w)
         g = self.z0(self.gather(seen.gather(x), seen.times, seen.present))  # (G, D, h, w)
-        chain = chain_of(self.config, seen, column_of(seen.times, start), self.training)
+        chain = self.config.chain.chains(seen, column_of(seen.times, start), self.training)
         first = column_of(seen.times, edge(seen.present, last=False)).double()
         g, g_start = self.at_steps(g, first, column_of(seen.times, start).double(), chain)
         before = x[skip] if self.config.chain.first_state == "features" else g_start
