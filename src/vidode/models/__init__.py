@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal, get_type_hints
 
 from torch import Tensor, nn
 
+from vidode import losses
 from vidode.clip import Batch, InvalidInput
 from vidode.configuration import catalog, configure, member
 from vidode.windows import Windows
@@ -138,6 +139,14 @@ class Objective(nn.Module, ABC):
         Such as the divergence of a posterior before it is weighted. Asked for without gradients.
         """
         return {}
+
+
+class ReconstructionObjective(Objective):
+    """The mean absolute error of what is asked, and nothing else."""
+
+    def model_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
+        """The term reconstruction."""
+        return {"reconstruction": losses.reconstruction(prediction.frames, example.target)}
 
 
 class VideoModel(nn.Module, ABC):

@@ -26,12 +26,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidode import losses
 from vidode.blocks.chain import ChainConfig
 from vidode.blocks.recurrent import ConvGRUCell
 from vidode.blocks.rollout import DOWNS, TimedRollout, last_times, observed_gaps
 from vidode.clip import Batch, InvalidInput
-from vidode.models import Example, Objective, OptimiserConfig, Prediction, VideoModel, require_tasks
+from vidode.models import Objective, OptimiserConfig, Prediction, ReconstructionObjective, VideoModel, require_tasks
 from vidode.timing import TimeScale
 
 FIRST_RATE = 0.1
@@ -103,12 +102,4 @@ class ConvGruDecay(VideoModel):
 
     def objective(self) -> Objective:
         """L1, free-running."""
-        return ConvGruDecayObjective()
-
-
-class ConvGruDecayObjective(Objective):
-    """L1 of the free-running predictions."""
-
-    def model_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
-        """The term reconstruction."""
-        return {"reconstruction": losses.reconstruction(prediction.frames, example.target)}
+        return ReconstructionObjective()

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -171,6 +171,13 @@ class LatentOde(VideoModel):
         return frames[..., : size[0], : size[1]]
 
 
+class Drawing(Protocol):
+    """A model whose frames are made of latents that are drawn."""
+
+    def draw(self, observed: Batch, query: Tensor, samples: int | None) -> Drawn:
+        """See `LatentOde.draw`."""
+
+
 class LatentOdeObjective(Objective):
     """The bound of the evidence, as its terms likelihood and divergence; the divergence before its weight is read."""
 
@@ -180,8 +187,7 @@ class LatentOdeObjective(Objective):
 
     def answer(self, model: VideoModel, example: Example) -> Prediction:
         """What the bound's samples become."""
-        assert isinstance(model, LatentOde)
-        return model.draw(example.observed, example.query, self.bound.samples)
+        return cast(Drawing, model).draw(example.observed, example.query, self.bound.samples)
 
     def model_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
         """See `BoundConfig`; the weight of the divergence follows the epoch."""

@@ -30,7 +30,8 @@ from vidode.blocks.latents import at_queries
 from vidode.blocks.recurrent import ONE_EULER_STEP, OdeConvGRU
 from vidode.blocks.variational import BoundConfig, Draws, Posterior
 from vidode.clip import Batch, InvalidInput
-from vidode.models import TASKS, Example, Objective, OptimiserConfig, Prediction, VideoModel
+from vidode.models import TASKS, Objective, OptimiserConfig, VideoModel
+from vidode.models.latent_ode import Drawn, LatentOdeObjective
 from vidode.ode import Solver
 from vidode.timing import TimeScale
 from vidode.windows import Windows, windows
@@ -61,13 +62,6 @@ class LatentOdeConvConfig:
                 raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least 1")
         if self.width < 2 or self.width % 2:
             raise InvalidInput(f"width is {self.width}; expected an even number of at least 2")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drawn(Prediction):
-    """The mean frames of some draws, and the draws."""
-
-    draws: Draws
 
 
 class LatentOdeConv(VideoModel):
@@ -103,7 +97,7 @@ class LatentOdeConv(VideoModel):
 
     def objective(self) -> Objective:
         """The bound of the evidence."""
-        return LatentOdeConvObjective(self.config.bound)
+        return LatentOdeObjective(self.config.bound)
 
     def encode(self, observed: Batch) -> Tensor:
         """E of every seen frame (B, T, D, h, w), zero elsewhere."""
@@ -118,26 +112,3 @@ class LatentOdeConv(VideoModel):
         """Frames (N, C, *size) of latents (N, D, h, w)."""
         frames: Tensor = self.frame_decoder(z).float()
         return frames[..., : size[0], : size[1]]
-
-
-class LatentOdeConvObjective(Objective):
-    """The bound of the evidence, as its terms likelihood and divergence; the divergence before its weight is read."""
-
-    def __init__(self, bound: BoundConfig) -> None:
-        super().__init__()
-        self.bound = bound
-
-    def answer(self, model: VideoModel, example: Example) -> Prediction:
-        """What the bound's samples become."""
-        assert isinstance(model, LatentOdeConv)
-        return model.draw(example.observed, example.query, self.bound.samples)
-
-    def model_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
-        """See `BoundConfig`; the weight of the divergence follows the epoch."""
-        assert isinstance(prediction, Drawn)
-        return self.bound.terms(prediction.draws, example.target, self.progress.epoch)
-
-    def readings(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
-        """The divergence in nats, whatever its weight."""
-        assert isinstance(prediction, Drawn)
-        return {"divergence_unweighted": self.bound.divergence(prediction.draws.posterior)}

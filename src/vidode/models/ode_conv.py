@@ -16,14 +16,13 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from vidode import losses
 from vidode.blocks.chain import whole_clips
 from vidode.blocks.fields import ConvField
 from vidode.blocks.frames import FrameDecoder, FrameEncoder, pad_to_multiple
 from vidode.blocks.latents import at_queries
 from vidode.blocks.stacked import Origin, origin_of, stacked
 from vidode.clip import Batch, InvalidInput
-from vidode.models import Example, Objective, OptimiserConfig, Prediction, VideoModel
+from vidode.models import Objective, OptimiserConfig, Prediction, ReconstructionObjective, VideoModel
 from vidode.ode import Solver
 from vidode.timing import TimeScale
 
@@ -82,12 +81,4 @@ class OdeConv(VideoModel):
 
     def objective(self) -> Objective:
         """L1."""
-        return OdeConvObjective()
-
-
-class OdeConvObjective(Objective):
-    """The mean absolute error."""
-
-    def model_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
-        """The term reconstruction."""
-        return {"reconstruction": losses.reconstruction(prediction.frames, example.target)}
+        return ReconstructionObjective()

@@ -19,14 +19,13 @@ from typing import Any, ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidode import losses
 from vidode.blocks.chain import whole_clips
 from vidode.blocks.fields import DenseField
 from vidode.blocks.frames import FrameDecoder, FrameEncoder, pad_to_multiple
 from vidode.blocks.latents import at_queries
 from vidode.blocks.stacked import Origin, origin_of, stacked
 from vidode.clip import Batch, InvalidInput
-from vidode.models import Example, Objective, OptimiserConfig, Prediction, VideoModel, scaled
+from vidode.models import Objective, OptimiserConfig, Prediction, ReconstructionObjective, VideoModel, scaled
 from vidode.ode import Solver
 from vidode.timing import TimeScale
 
@@ -99,7 +98,7 @@ class OdeFc(VideoModel):
 
     def objective(self) -> Objective:
         """L1."""
-        return OdeFcObjective()
+        return ReconstructionObjective()
 
     @classmethod
     def sized(cls, share: float, size: tuple[int, int]) -> dict[str, Any]:
@@ -107,14 +106,6 @@ class OdeFc(VideoModel):
         multiple = 2**DOWNS
         fitting = [-(-side // multiple) * multiple for side in size]
         return {**scaled(OdeFcConfig(), share, "width", "hidden"), "size": fitting}
-
-
-class OdeFcObjective(Objective):
-    """The mean absolute error."""
-
-    def model_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
-        """The term reconstruction."""
-        return {"reconstruction": losses.reconstruction(prediction.frames, example.target)}
 
 
 def _resized(frames: Tensor, size: tuple[int, int]) -> Tensor:
