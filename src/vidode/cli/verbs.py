@@ -363,7 +363,7 @@ def reproduce(
     Parameters
     ----------
     names
-        table1 to table5, figure1 to figure9 as far as the paper has them, differences, or all.
+        table1 to table5, figure1 to figure9 as far as the paper has them, differences, longer, or all.
     scale
         smoke (seconds, generated data), small (a machine without an accelerator) or paper (the paper's data and sizes).
     data

@@ -9,7 +9,7 @@ from vidode.experiments.reproduction.experiment import Experiment
 
 
 def names() -> list[str]:
-    """Every experiment's name: tables first, in order of number."""
+    """Every experiment's name: figures last, in order of number."""
     return sorted(catalog(sys.modules[__name__]), key=lambda name: (name.startswith("figure"), name))
 
 

@@ -1,0 +1,46 @@
+"""Vid-ODE given more updates than the others: how far its distance to them is one of training time."""
+
+from __future__ import annotations
+
+from vidode.experiments.paper import table2, table3
+from vidode.experiments.reproduction import rows
+from vidode.experiments.reproduction.experiment import Experiment, labels
+from vidode.experiments.reproduction.jobs import Job, Places
+from vidode.experiments.reproduction.outcomes import VIDEO, Claim, Outcomes, judged, table
+from vidode.experiments.reproduction.scales import Scale
+from vidode.models import TASKS, Task
+
+TIMES = 8
+LONGER = f"vid_ode, {TIMES} times the updates"
+BESIDE: dict[Task, tuple[str, ...]] = {"interpolation": table3.MODELS, "extrapolation": table2.MODELS}
+
+
+class Longer(Experiment):
+    """One seed, at scales that count updates and not epochs: the paper's scale has its epochs."""
+
+    title = "A longer training of Vid-ODE"
+    shows_learning = True
+
+    def jobs(self, scale: Scale) -> list[Job]:
+        """Beside the rows of Tables 2 and 3."""
+        made = []
+        for task in TASKS:
+            made += rows.trained(BESIDE[task], task, scale, "actions") if scale.steps else []
+            made += [
+                Job("vid_ode", task, data, scale.seeds[0], label=LONGER, training={"steps": TIMES * scale.steps})
+                for data in scale.data.get("actions", ())
+                if scale.steps
+            ]
+            made += rows.floors(task, scale, "actions") if scale.steps else []
+        return made
+
+    def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
+        """The tables, and the paper's claims with the longer training in place of the equal one."""
+        parts, sets = [], labels(scale, "actions") if scale.steps else []
+        for task in TASKS if sets else ():
+            titles = rows.titles([job for job in self.jobs(scale) if job.task == task])
+            parts.append(table(outcomes, titles, [(task, data) for data in sets], VIDEO))
+            others = [title for title in BESIDE[task] if title != "vid_ode"]
+            claims = [Claim(LONGER, worse, task, data, VIDEO) for data in sets for worse in ("vid_ode", *others)]
+            parts.append(judged(claims, outcomes))
+        return "\n".join(parts) or "This scale trains for epochs; there is nothing longer.\n"
