@@ -49,6 +49,19 @@ def test_at_slots_the_state_is_that_of_the_recurrence(reads):
     torch.testing.assert_close(answer(model, observed, 2.0, 4.0, 5.0, 6.0).latent[0], by_hand[[2, 4, 5, 6]])
 
 
+@pytest.mark.parametrize("first_state", ["features", "state"])
+def test_the_drawn_frame_may_be_read_and_slots_then_count_from_the_last_one_seen(first_state):
+    model, observed = made(reads="frame", chain={"first_state": first_state}), batch()
+    found = answer(model, observed, 5.0, 6.0, 7.0)
+    with torch.no_grad():
+        x, g = model.frame_encoder(observed.frames[0, -1:]), states(model, observed, 0)
+        for place in range(3):
+            g = model.transition(x, g)
+            torch.testing.assert_close(found.latent[0, place], g[0])
+            x = model.frame_encoder(found.frames[:, place])
+    torch.testing.assert_close(answer(model, observed, 6.5, 6.0).frames[:, 1], found.frames[:, 1])
+
+
 def test_half_way_it_is_the_mean_of_its_neighbours_and_elsewhere_their_mixture():
     model, observed = made(), batch(gap=2.0)  # every second frame: a slot is an observed gap
     by_hand = states(model, observed, 5)

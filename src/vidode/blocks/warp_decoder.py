@@ -66,12 +66,16 @@ class WarpDecoder(nn.Module):
         frames = compose(warped, difference, mask)
         return {"frames": frames, "warped": warped, "flow": flow, "difference": difference, "mask": mask}
 
+    def carried(self, step: dict[str, Tensor]) -> Tensor:
+        """Of the parts of a step, the frames (P, C, H, W) that the next step warps."""
+        return step.get(self._carried, step["frames"])
+
     def walk(self, skip: Tensor, h: Tensor, h_start: Tensor, chain: Chains) -> dict[str, Tensor]:
         """The named parts of every step, (P, ...), from the frames (G, C, H, W) and states where the chains start."""
         source, steps = skip, []
         for level, parts in zip(chain.levels, self._decoded(h, h_start, chain, skip), strict=True):
             step = self.step(source[level.parent], parts)
-            source = step.get(self._carried, step["frames"])
+            source = self.carried(step)
             steps.append(step)
         return {"latent": h, **{name: torch.cat([step[name] for step in steps]) for name in steps[0]}}
 

@@ -7,7 +7,8 @@
 
 Slots lie `chain.step` of model time apart, which is one observed gap, and are counted from the first observation that a
 query sees, to which the encoder's state belongs. The paper shows pictures of it and no numbers, and does not say what
-the decoder's cell reads: here the state itself, or nothing.
+the decoder's cell reads: here the state itself, nothing, or E of the frame that is drawn at the slot. Then the first
+frame is the one that the chain starts from, and slots are counted from there.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ from vidode.timing import TimeScale
 class VidRnnConfig:
     """What Vid-RNN is made of. Defaults are those of Vid-ODE.
 
-    reads: what the decoder's cell has for an input, the "state" itself or "nothing". chain: as Vid-ODE's; its step is
-    the length of a slot, and its origin is the anchor.
+    reads: what the decoder's cell has for an input, the "state" itself, "nothing", or the drawn "frame". chain: as
+    Vid-ODE's; its step is the length of a slot, and its origin is the anchor.
     """
 
     channels: int = 3
@@ -41,7 +42,7 @@ class VidRnnConfig:
     neighbours: int = 5
     time_scale: TimeScale = field(default_factory=TimeScale)
     output: Output = "full"
-    reads: Literal["state", "nothing"] = "state"
+    reads: Literal["state", "nothing", "frame"] = "state"
     chain: WarpChainConfig = field(default_factory=WarpChainConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
 
@@ -78,8 +79,10 @@ class VidRnn(VideoModel):
         x = self.encode(observed)  # (B, T, D, h, w)
         g = self.z0(self.gather(seen.gather(x), seen.times, seen.present))  # (G, D, h, w)
         chain = self.config.chain.chains(seen, column_of(seen.times, start), self.training)
-        first = column_of(seen.times, edge(seen.present, last=False)).double()
-        g, g_start = self.at_steps(g, first, column_of(seen.times, start).double(), chain)
+        drawn = _Drawn(self, observed.frames[skip], x[skip]) if self.config.reads == "frame" else None
+        first = start if drawn else edge(seen.present, last=False)
+        from_to = column_of(seen.times, first).double(), column_of(seen.times, start).double()
+        g, g_start = self.at_steps(g, *from_to, chain, drawn)
         before = x[skip] if self.config.chain.first_state == "features" else g_start
         steps = self.frame_decoder.walk(observed.frames[skip], g, before, chain)
         return as_prediction({name: values[chain.of_query] for name, values in steps.items()})
@@ -105,24 +108,47 @@ class VidRnn(VideoModel):
             h = visit.put(h, self.cell(features[visit.rows, visit.column], h[visit.rows]))
         return h
 
-    def at_steps(self, g: Tensor, first: Tensor, start: Tensor, chain: Chains) -> tuple[Tensor, Tensor]:
+    def at_steps(
+        self, g: Tensor, first: Tensor, start: Tensor, chain: Chains, drawn: _Drawn | None
+    ) -> tuple[Tensor, Tensor]:
         """States at the steps of the chains (P, D, h, w), and where they start (G, D, h, w), from g (G, D, h, w).
 
-        first, start: (G,) model time of the state g, and of the frames where the chains start.
+        first, start: (G,) model time of the state g, and of the frames where the chains start. drawn: what the cell
+        reads, where it is frames.
         """
         of_steps = (chain.time - first[chain.window]) / self.config.chain.step
         of_start = (start - first) / self.config.chain.step
-        slots = self.slots(g, 1 + int(torch.cat([of_steps, of_start]).max().floor()))  # (G, K, D, h, w)
+        count = 1 + int(torch.cat([of_steps, of_start]).max().floor())
+        slots = self.slots(g, count, drawn)  # (G, K + 1, D, h, w)
         rows = torch.arange(len(g), device=g.device)
         return mixed(slots, chain.window, of_steps), mixed(slots, rows, of_start)
 
-    def slots(self, g: Tensor, count: int) -> Tensor:
+    def slots(self, g: Tensor, count: int, drawn: _Drawn | None) -> Tensor:
         """The states (G, count + 1, D, h, w) at the slots from that of g on."""
         states = [g]
         for _ in range(count):
             x = states[-1] if self.config.reads == "state" else torch.zeros_like(g)
-            states.append(self.transition(x, states[-1]))
+            states.append(self.transition(x if drawn is None else drawn(states), states[-1]))
         return torch.stack(states, dim=1)
+
+
+class _Drawn:
+    """E of the frame at each slot in turn: those that chains start from (G, C, H, W), then those that are drawn."""
+
+    def __init__(self, model: VidRnn, start: Tensor, features: Tensor) -> None:
+        self.model, self.source, self.features = model, start, features
+
+    def __call__(self, states: list[Tensor]) -> Tensor:
+        """(G, D, h, w) at the last of the slots so far, each (G, D, h, w)."""
+        if len(states) == 1:
+            return self.features
+        decoder, skip = self.model.frame_decoder, self.model.config.chain.first_state == "features"
+        before = self.features if len(states) == 2 and skip else states[-2]
+        parts = decoder.decode(states[-1], before, (self.source.shape[-2], self.source.shape[-1]))
+        step = decoder.step(self.source, parts)
+        self.source = decoder.carried(step)
+        features: Tensor = self.model.frame_encoder(pad_to_multiple(step["frames"], 2**DOWNS))
+        return features
 
 
 def mixed(slots: Tensor, row: Tensor, place: Tensor) -> Tensor:
