@@ -43,7 +43,7 @@ def test_at_an_observed_time_the_frame_is_the_observed_one(model):
 def test_a_frame_is_one_resampling_of_its_two_anchors(model):
     batch = observed([0, 1, 2, 3])
     made = model(batch, ask(1.25, 3.5))
-    for query, (a, b) in enumerate([(1, 2), (3, 2)]):
+    for query, (a, b) in enumerate([(1, 2), (3, 2)]):  # the second within a gap of the last frame
         pair = batch.frames[0, [a, b]]
         assert torch.allclose(made.warped[0, query], warp(pair, made.flow[0, query]), atol=1e-6)
     blended = torch.lerp(made.warped[:, :, 0], made.warped[:, :, 1], made.mask)

@@ -410,7 +410,7 @@ def test_only_the_nearest_observations_on_each_side_are_seen(name):
 def test_zero_flow_is_the_identity(name):
     model = made(name)
     clip = clip_for(model, 4)
-    query = spread(clip, [0.3, 1.5, 2.2, 5.7], model)[None]
+    query = spread(clip, [0.3, 1.5, 2.2, 3.7], model)[None]  # farther beyond the end, a model may warp what it made
     with torch.no_grad():
         STILL.get(model_name(name), lambda _: None)(model)
         prediction = model(Batch.collate([clip]), query)

@@ -155,6 +155,11 @@ class Batch:
             frame_gap=torch.tensor([float("nan") if gap is None else gap for gap in gaps], dtype=torch.float64),
         )
 
+    def __getitem__(self, clips: Tensor) -> Batch:
+        """The chosen clips alone."""
+        chosen: dict[str, Any] = {name: None if part is None else part[clips] for name, part in vars(self).items()}
+        return Batch(**chosen)
+
     def to(self, *args: Any, **kwargs: Any) -> Batch:
         """Move to a device. Times stay float64."""
         moved: dict[str, Any] = {name: None if v is None else v.to(*args, **kwargs) for name, v in vars(self).items()}

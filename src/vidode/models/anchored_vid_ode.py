@@ -1,4 +1,4 @@
-"""Anchored Vid-ODE: every frame is one resampling of real pixels near it, whatever else is asked.
+"""Anchored Vid-ODE: a frame is one resampling of the two nearest, observed or, far beyond the end, made before it.
 
 Vid-ODE warps one frame along a chain, so each prediction blurs the one before and quality falls with their number
 (the limitation its paper closes with). Here a query at time t is anchored in the two observed frames nearest to it,
@@ -16,6 +16,9 @@ the one before it (a < 0), and only A's side has a latent. Motion is told over r
 at the query is then what it has to add, however far the query is. Before the first it is the same in the mirror of
 time: both sides share their weights, and the side after the query runs in negated time. M starts from the odds
 a : 1 - a, so that at an observed time the frame is the observed one.
+
+More than a gap beyond either end it goes on gap by gap, from frames that it made (blocks/beyond.py): motion told
+between two frames one gap apart is better than motion told over many. While training it answers directly.
 
 G works at an eighth, twice at a quarter, and at a half of the frame size; at each it sees the features brought to the
 query by the motion so far and their local correlation, brought there too, and weighs the shifts. Mask and difference
@@ -35,6 +38,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidode.blocks.anchors import HINTS, Anchors, anchors_of, at_query, flows, gate, odds_of_b
+from vidode.blocks.beyond import gap_by_gap
 from vidode.blocks.frames import pad_to_multiple
 from vidode.blocks.matching import Pyramid, Stage, convolution
 from vidode.blocks.recurrent import OdeConvGRU
@@ -95,6 +99,16 @@ class AnchoredVidOde(VideoModel):
 
     def forward(self, observed: Batch, query: Tensor) -> Prediction:
         """See `VideoModel.forward`. Flow and warped hold two fields and two frames, A's and B's; latent is A's."""
+        if self.training:
+            return self._answer(observed, query)
+        return Prediction(**gap_by_gap(self._parts, observed, query, self.config.neighbours))  # type: ignore[arg-type]
+
+    def _parts(self, observed: Batch, query: Tensor) -> dict[str, Tensor]:
+        """The parts that an answer has."""
+        return {name: part for name, part in vars(self._answer(observed, query)).items() if part is not None}
+
+    def _answer(self, observed: Batch, query: Tensor) -> Prediction:
+        """Every frame directly from the observations next to it."""
         seen = windows(observed, query, self.config.neighbours, self.config.time_scale)
         anchors = anchors_of(seen)
         frames = work_frames(observed.frames, self.config.work_side)  # (B, T, C, h, w)

@@ -56,17 +56,19 @@ def floors(task: Task, scale: Scale, role: Role) -> list[Job]:
 
 def _withheld(data: DataChoice, task: Task) -> SamplingConfig:
     regular = data.sampling[task]
-    share = 1.0 if task == "interpolation" else 0.0
-    window = regular.length(task) - (task == "interpolation")
-    beyond = regular.frames_out
-    return SamplingConfig("withheld", share, window=window, queries=2, max_hidden=1, max_beyond=beyond)
+    if regular.scheme == "sparse":
+        return regular
+    if task == "interpolation":
+        return SamplingConfig("withheld", 1.0, window=regular.length(task) - 1, queries=2, max_hidden=1)
+    # Beyond the end the model goes gap by gap: one gap is what it has to learn.
+    return SamplingConfig("withheld", 0.0, window=regular.length(task), queries=1, max_hidden=1, max_beyond=1)
 
 
 def _among_the_inputs(data: DataChoice, task: Task) -> SamplingConfig:
     regular = data.sampling[task]
     if task == "interpolation":
         return SamplingConfig("withheld", 1.0, window=regular.frames_in, queries=1, max_hidden=1, stride=2)
-    return SamplingConfig("withheld", 0.0, window=regular.frames_in, queries=1, max_hidden=1, max_beyond=2)
+    return SamplingConfig("withheld", 0.0, window=regular.frames_in, queries=1, max_hidden=1, max_beyond=1)
 
 
 def titles(jobs: list[Job]) -> list[str]:
