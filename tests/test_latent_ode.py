@@ -219,7 +219,7 @@ def test_at_its_own_size_nothing_is_averaged_or_resized():
     maps = model.to_map(model.frame_encoder(frames))
     assert maps.shape == (3, 8, 4, 4)
     observed = Batch.collate([Clip(frames, torch.arange(3.0))])
-    torch.testing.assert_close(model.encode(observed)[0], model.to_vector(maps.flatten(1)), atol=1e-6, rtol=0)
+    torch.testing.assert_close(model.vectors(observed.frames[0]), model.to_vector(maps.flatten(1)), atol=1e-6, rtol=0)
     z = torch.randn(2, 4)
     plain = model.frame_decoder(model.from_map(model.from_vector(z).view(2, 8, 4, 4)))
     assert torch.equal(model.decode(z, torch.Size((128, 128))), plain)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from vidode.blocks.frames import encode_seen
 from vidode.clip import Batch, Clip, InvalidInput
 from vidode.models import build, parameter_count
 
@@ -36,7 +37,8 @@ def test_every_place_of_the_map_is_drawn_and_diverges_by_itself():
 def test_its_recognised_state_is_the_head_of_the_backward_encoder():
     model, observed = network(), clip()
     times = torch.arange(4.0)[None] / 10  # one unit is ten gaps
-    state = model.recognition(model.encode(observed), times, observed.seen, "backward")
+    features = encode_seen(model.frame_encoder, observed.frames, observed.seen)
+    state = model.recognition(features, times, observed.seen, "backward")
     mean = model.head(state)[:, :16]
     made = model(observed, torch.tensor([[0.05]]))
     torch.testing.assert_close(made.draws.posterior.mean, mean, atol=1e-5, rtol=0)

@@ -31,6 +31,13 @@ def configure(kind: type[T], values: dict[str, Any], owner: str) -> T:
     return kind(**filled)
 
 
+def require_at_least(config: Any, **least: float) -> None:
+    """Raise `InvalidInput` naming the first of these options that is less than it may be."""
+    for name, bound in least.items():
+        if getattr(config, name) < bound:
+            raise InvalidInput(f"{name} is {getattr(config, name)}; expected at least {bound}")
+
+
 def plain(config: Any) -> dict[str, Any]:
     """The inverse of `configure`: dictionaries, lists and plain values, ready for YAML and JSON."""
     return {f.name: _plain_value(getattr(config, f.name)) for f in dataclasses.fields(config)}

@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from vidode.blocks.chain import edge
+from vidode.blocks.frames import encode_seen
 from vidode.blocks.warp_decoder import WarpChainConfig
 from vidode.clip import Batch, InvalidInput
 from vidode.models import TASKS, Objective, Prediction, Task, VideoModel
@@ -63,7 +64,7 @@ class ReleasedVidOde(VideoModel):
         """Every query (B, K), decoded in order of time; the encoder's state is taken for that of the first."""
         times, order = query.double().sort(dim=1)
         clips, start = torch.arange(len(query), device=query.device), self.start(observed.seen)
-        x = self.network.encode(observed)
+        x = encode_seen(self.network.frame_encoder, observed.frames, observed.seen)
         h = self.network.gather(x, observed.times, observed.seen)
         states = self._solve(h, times)  # (B, K, D, h, w)
         before, warped = x[clips, start], observed.frames[clips, start]

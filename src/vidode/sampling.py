@@ -36,6 +36,7 @@ import torch
 from torch import Generator, Tensor
 
 from vidode.clip import Batch, Clip, InvalidInput
+from vidode.configuration import require_at_least
 from vidode.models import Example, Task
 
 Degrade = Callable[[Clip, Generator], Clip]
@@ -68,9 +69,7 @@ class SamplingConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.interpolation <= 1:
             raise InvalidInput(f"interpolation is {self.interpolation}; expected a share of the batches from 0 to 1")
-        for name in ("frames_in", "frames_out", "queries", "max_hidden", "max_beyond", "max_gap", "stride"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least 1")
+        require_at_least(self, frames_in=1, frames_out=1, queries=1, max_hidden=1, max_beyond=1, max_gap=1, stride=1)
         least = _least_window(self)
         if self.window < least:
             raise InvalidInput(f"window is {self.window}; expected at least {least} for what is seen and asked of it")

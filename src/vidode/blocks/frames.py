@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 class FrameEncoder(nn.Module):
-    """E: (N, channels, H, W) -> (N, width * 2**downs, H / 2**downs, W / 2**downs).
+    """E: (N, channels, H, W) -> (N, width * 2**downs, H / 2**downs, W / 2**downs), rounded up.
 
-    A 3x3 convolution, then `downs` 4x4 convolutions of stride 2, each with batch normalisation and ReLU. H and W are
-    multiples of 2**downs (`pad_to_multiple`).
+    A 3x3 convolution, then `downs` 4x4 convolutions of stride 2, each with batch normalisation and ReLU.
     """
 
     def __init__(self, channels: int, width: int, downs: int = 2) -> None:
@@ -19,11 +20,12 @@ class FrameEncoder(nn.Module):
         for _ in range(downs):
             layers += [nn.Conv2d(width, 2 * width, 4, stride=2, padding=1), nn.BatchNorm2d(2 * width), nn.ReLU()]
             width *= 2
+        self.multiple = 2**downs
         self.layers = nn.Sequential(*layers)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Features of each frame by itself."""
-        return self.layers(frames)  # type: ignore[no-any-return]
+        return self.layers(pad_to_multiple(frames, self.multiple))  # type: ignore[no-any-return]
 
 
 class FrameDecoder(nn.Module):
@@ -50,6 +52,12 @@ class FrameDecoder(nn.Module):
     def forward(self, states: Tensor) -> Tensor:
         """Raw maps at the size of a frame."""
         return self.layers(states)  # type: ignore[no-any-return]
+
+
+def encode_seen(encode: Callable[[Tensor], Tensor], frames: Tensor, seen: Tensor) -> Tensor:
+    """What `encode` makes of the frames (B, T, C, H, W) that are seen (B, T), zero elsewhere: (B, T, ...)."""
+    flat = encode(frames[seen])
+    return flat.new_zeros(*seen.shape, *flat.shape[1:]).index_put((seen,), flat)
 
 
 def pad_to_multiple(frames: Tensor, multiple: int, least: int = 1) -> Tensor:

@@ -12,13 +12,16 @@ each query (`vidode.blocks.chain`), so that a frame depends on its own time alon
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from vidode.blocks.chain import Chains
-from vidode.blocks.frames import FrameDecoder, FrameEncoder, pad_to_multiple
+from vidode.blocks.chain import ChainConfig, Chains
+from vidode.blocks.frames import FrameDecoder, FrameEncoder, encode_seen
 from vidode.clip import Batch
+from vidode.configuration import require_at_least
+from vidode.timing import TimeScale
 from vidode.windows import Windows
 
 DOWNS = 2
@@ -40,15 +43,6 @@ class FrameCoder(nn.Module):
         self.frame_encoder = FrameEncoder(channels, width, DOWNS)
         self.frame_decoder = FrameDecoder(self.latent, width // 2, channels, DOWNS)
 
-    def encode(self, frames: Tensor) -> Tensor:
-        """E of frames (P, C, H, W): (P, D, h, w)."""
-        return self.frame_encoder(pad_to_multiple(frames, 2**DOWNS))  # type: ignore[no-any-return]
-
-    def encode_present(self, frames: Tensor, present: Tensor) -> Tensor:
-        """E of the frames (G, N, C, H, W) that are present (G, N), zero elsewhere: (G, N, D, h, w)."""
-        flat = self.encode(frames[present])
-        return flat.new_zeros(*present.shape, *flat.shape[1:]).index_put((present,), flat)
-
     def decode(self, states: Tensor, size: tuple[int, int]) -> Tensor:
         """G of states (P, D, h, w) at a frame's size: (P, C, H, W) float32."""
         frames: Tensor = self.frame_decoder(states)
@@ -69,6 +63,23 @@ def observe(cell: Cell, channels: int, features: Tensor, present: Tensor, *gaps:
     return states[1:]
 
 
+@dataclass(frozen=True)
+class TimedRolloutConfig:
+    """What a network is made of that rolls out through irregular times.
+
+    width: channels of the first map; the state has 4 times as many. neighbours: the last observations that are read.
+    """
+
+    channels: int = 3
+    width: int = 32
+    neighbours: int = 5
+    time_scale: TimeScale = field(default_factory=TimeScale)
+    chain: ChainConfig = field(default_factory=ChainConfig)
+
+    def __post_init__(self) -> None:
+        require_at_least(self, channels=1, width=2, neighbours=1)
+
+
 class TimedRollout(nn.Module):
     """The network of the module's docstring around a cell that takes (features, state, gap).
 
@@ -87,7 +98,7 @@ class TimedRollout(nn.Module):
         """
         n = seen.neighbours
         present = seen.present[:, :n]
-        x = self.coder.encode_present(seen.gather(observed.frames)[:, :n], present)
+        x = encode_seen(self.coder.frame_encoder, seen.gather(observed.frames)[:, :n], present)
         h = observe(self.cell, self.coder.latent, x, present, gaps)[-1]
         size = observed.frames.shape[-2], observed.frames.shape[-1]
         frames, states = self._roll_out(x[:, -1], h, last_times(seen).double(), chain, size)
@@ -110,7 +121,8 @@ class TimedRollout(nn.Module):
     def _read(self, made: Tensor, parent: Tensor) -> Tensor:
         """E of each step's parent among the frames made. Each is read once, and none that nothing goes on from."""
         used, place = torch.unique(parent, return_inverse=True)
-        return self.coder.encode(made[used])[place]
+        features: Tensor = self.coder.frame_encoder(made[used])
+        return features[place]
 
 
 def last_times(seen: Windows) -> Tensor:

@@ -43,7 +43,8 @@ from vidode.blocks.frames import pad_to_multiple
 from vidode.blocks.matching import Pyramid, Stage, convolution
 from vidode.blocks.recurrent import OdeConvGRU
 from vidode.blocks.warp import warp
-from vidode.clip import Batch, InvalidInput
+from vidode.clip import Batch
+from vidode.configuration import require_at_least
 from vidode.losses import charbonnier
 from vidode.models import Example, Objective, OptimiserConfig, Prediction, VideoModel
 from vidode.ode import Solver, integrate
@@ -78,8 +79,7 @@ class AnchoredVidOdeConfig:
     solver: Solver = field(default_factory=lambda: Solver("rk4", step=0.1))
 
     def __post_init__(self) -> None:
-        if self.neighbours < 1:
-            raise InvalidInput(f"neighbours is {self.neighbours}; expected at least 1")
+        require_at_least(self, neighbours=1)
 
 
 class AnchoredVidOde(VideoModel):

@@ -21,10 +21,12 @@ import torch
 from torch import Tensor, nn
 
 from vidode import losses
+from vidode.blocks.frames import encode_seen
 from vidode.blocks.recurrent import ConvGRUCell
 from vidode.blocks.regular import Continuation, continuation
 from vidode.blocks.rollout import FrameCoder, observe
 from vidode.clip import Batch, InvalidInput
+from vidode.configuration import require_at_least
 from vidode.models import Example, Objective, OptimiserConfig, Prediction, VideoModel
 
 
@@ -44,9 +46,7 @@ class ConvGruConfig:
     one_step: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, least in (("channels", 1), ("width", 2), ("neighbours", 2 if self.one_step else 1), ("layers", 1)):
-            if getattr(self, name) < least:
-                raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least {least}")
+        require_at_least(self, channels=1, width=2, neighbours=2 if self.one_step else 1, layers=1)
         if self.one_step < 0:
             raise InvalidInput(f"one_step is {self.one_step}; expected a weight of at least 0")
 
@@ -101,7 +101,7 @@ class ConvGru(VideoModel):
 
     def _read(self, seen: Continuation) -> list[Tensor]:
         """The states after each observed frame."""
-        x = self.coder.encode_present(seen.frames, seen.present)
+        x = encode_seen(self.coder.frame_encoder, seen.frames, seen.present)
         return observe(self.step, len(self.cells) * self.coder.latent, x, seen.present)
 
     def _go_on(self, seen: Continuation, h: Tensor) -> Prediction:
@@ -109,7 +109,7 @@ class ConvGru(VideoModel):
         size = seen.frames.shape[-2], seen.frames.shape[-1]
         frames, states = [self._frames(h, size)], [h]
         for _ in range(int(seen.steps.max()) - 1):
-            h = self.step(self.coder.encode(frames[-1]), h)
+            h = self.step(self.coder.frame_encoder(frames[-1]), h)
             frames.append(self._frames(h, size))
             states.append(h)
         return Prediction(seen.of_query(torch.stack(frames, dim=1)), latent=seen.of_query(torch.stack(states, dim=1)))

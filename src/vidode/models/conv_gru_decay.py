@@ -19,43 +19,30 @@ library's choice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidode.blocks.chain import ChainConfig
 from vidode.blocks.recurrent import ConvGRUCell
-from vidode.blocks.rollout import DOWNS, TimedRollout, last_times, observed_gaps
-from vidode.clip import Batch, InvalidInput
+from vidode.blocks.rollout import DOWNS, TimedRollout, TimedRolloutConfig, last_times, observed_gaps
+from vidode.clip import Batch
 from vidode.models import Objective, OptimiserConfig, Prediction, ReconstructionObjective, VideoModel, require_tasks
-from vidode.timing import TimeScale
 
 FIRST_RATE = 0.1
 """w at the start of training: after one unit of model time, a tenth of the state is gone."""
 
 
 @dataclass(frozen=True)
-class ConvGruDecayConfig:
-    """What the network is made of.
+class ConvGruDecayConfig(TimedRolloutConfig):
+    """A roll-out, and how much of its state fades alike.
 
-    width: channels of the first map; the state has 4 times as many. neighbours: the last observations that are read.
     decay: one w and b for each "channel" of the state (GRU-D), or a "scalar" one for all (the code of Latent ODE).
     """
 
-    channels: int = 3
-    width: int = 32
-    neighbours: int = 5
     decay: Literal["channel", "scalar"] = "channel"
-    time_scale: TimeScale = field(default_factory=TimeScale)
-    chain: ChainConfig = field(default_factory=ChainConfig)
-
-    def __post_init__(self) -> None:
-        for name, least in (("channels", 1), ("width", 2), ("neighbours", 1)):
-            if getattr(self, name) < least:
-                raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least {least}")
 
 
 class DecayCell(nn.Module):

@@ -17,40 +17,27 @@ Source: Vid-ODE names the model; layers and loss (L1, no teacher forcing) are th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidode.blocks.chain import ChainConfig
 from vidode.blocks.recurrent import ConvGRUCell
-from vidode.blocks.rollout import DOWNS, TimedRollout, last_times, observed_gaps
-from vidode.clip import Batch, InvalidInput
+from vidode.blocks.rollout import DOWNS, TimedRollout, TimedRolloutConfig, last_times, observed_gaps
+from vidode.clip import Batch
 from vidode.models import Objective, OptimiserConfig, Prediction, ReconstructionObjective, VideoModel, require_tasks
-from vidode.timing import TimeScale
 
 
 @dataclass(frozen=True)
-class ConvGruDtConfig:
-    """What the network is made of.
+class ConvGruDtConfig(TimedRolloutConfig):
+    """A roll-out, and the gap that it is told with an observation.
 
-    width: channels of the first map; the state has 4 times as many. neighbours: the last observations that are read.
-    gap: what is told with an observation, the time since the one "before" or until the "next" one (Latent ODE's code).
+    gap: the time since the one "before" or until the "next" one (Latent ODE's code).
     """
 
-    channels: int = 3
-    width: int = 32
-    neighbours: int = 5
     gap: Literal["before", "next"] = "before"
-    time_scale: TimeScale = field(default_factory=TimeScale)
-    chain: ChainConfig = field(default_factory=ChainConfig)
-
-    def __post_init__(self) -> None:
-        for name, least in (("channels", 1), ("width", 2), ("neighbours", 1)):
-            if getattr(self, name) < least:
-                raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least {least}")
 
 
 class GapCell(nn.Module):

@@ -34,11 +34,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidode.blocks.fields import DenseField
-from vidode.blocks.frames import FrameDecoder, FrameEncoder, pad_to_multiple
+from vidode.blocks.frames import FrameDecoder, FrameEncoder, encode_seen, pad_to_multiple
 from vidode.blocks.latents import at_queries
 from vidode.blocks.ode_rnn import OdeRNN
 from vidode.blocks.variational import BoundConfig, Draws, Posterior
 from vidode.clip import Batch, InvalidInput
+from vidode.configuration import require_at_least
 from vidode.models import TASKS, Example, Objective, OptimiserConfig, Prediction, VideoModel, scaled
 from vidode.ode import Solver
 from vidode.timing import TimeScale
@@ -75,9 +76,7 @@ class LatentOdeConfig:
     bound: BoundConfig = field(default_factory=BoundConfig)
 
     def __post_init__(self) -> None:
-        for name in ("channels", "neighbours", "state", "latent", "units"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least 1")
+        require_at_least(self, channels=1, neighbours=1, state=1, latent=1, units=1)
         if self.width < 2 or self.width % 2:
             raise InvalidInput(f"width is {self.width}; expected an even number of at least 2")
         if self.layers < 0:
@@ -133,7 +132,7 @@ class LatentOde(VideoModel):
     def draw(self, observed: Batch, query: Tensor, samples: int | None) -> Drawn:
         """Frames at the query times, the mean of those of `samples` draws; of the posterior's mean without a number."""
         seen = windows(observed, query, self.config.neighbours, self.config.time_scale)
-        posterior = self.recognise(self.encode(observed), seen)
+        posterior = self.recognise(encode_seen(self.vectors, observed.frames, observed.seen), seen)
         z = posterior.mean[None] if samples is None else posterior.sample(samples, seen.clip)  # (S, G, Z)
         z = at_queries(self.field, z, seen, self.config.solver)  # (S, B, K, Z)
         frames = self.decode(z.flatten(0, 2), observed.frames.shape[-2:])
@@ -150,12 +149,10 @@ class LatentOde(VideoModel):
         widths = scaled(LatentOdeConfig(), share, "width", "state", "latent", "units")
         return {**widths, "size": max(4 * SIDE, 2 ** math.ceil(math.log2(max(size))))}
 
-    def encode(self, observed: Batch) -> Tensor:
-        """The vector of every seen frame (B, T, R), zero elsewhere."""
-        frames = pad_to_multiple(observed.frames[observed.seen], self.config.multiple)
-        maps = F.adaptive_avg_pool2d(self.to_map(self.frame_encoder(frames)), SIDE)
-        flat: Tensor = self.to_vector(maps.flatten(1))
-        return flat.new_zeros(*observed.seen.shape, flat.shape[1]).index_put((observed.seen,), flat)
+    def vectors(self, frames: Tensor) -> Tensor:
+        """The vector (N, R) of each frame (N, C, H, W)."""
+        maps = self.to_map(self.frame_encoder(pad_to_multiple(frames, self.config.multiple)))
+        return self.to_vector(F.adaptive_avg_pool2d(maps, SIDE).flatten(1))  # type: ignore[no-any-return]
 
     def recognise(self, vectors: Tensor, seen: Windows) -> Posterior:
         """The posterior q of the latent (G, Z) at the first observation of each window, from vectors (B, T, R)."""

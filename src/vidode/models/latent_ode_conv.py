@@ -25,11 +25,12 @@ import torch
 from torch import Tensor, nn
 
 from vidode.blocks.fields import ConvField
-from vidode.blocks.frames import FrameDecoder, FrameEncoder, pad_to_multiple
+from vidode.blocks.frames import FrameDecoder, FrameEncoder, encode_seen
 from vidode.blocks.latents import at_queries
 from vidode.blocks.recurrent import ONE_EULER_STEP, OdeConvGRU
 from vidode.blocks.variational import BoundConfig, Draws, Posterior
 from vidode.clip import Batch, InvalidInput
+from vidode.configuration import require_at_least
 from vidode.models import TASKS, Objective, OptimiserConfig, VideoModel
 from vidode.models.latent_ode import Drawn, LatentOdeObjective
 from vidode.ode import Solver
@@ -57,9 +58,7 @@ class LatentOdeConvConfig:
     bound: BoundConfig = field(default_factory=BoundConfig)
 
     def __post_init__(self) -> None:
-        for name in ("channels", "neighbours"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least 1")
+        require_at_least(self, channels=1, neighbours=1)
         if self.width < 2 or self.width % 2:
             raise InvalidInput(f"width is {self.width}; expected an even number of at least 2")
 
@@ -88,7 +87,7 @@ class LatentOdeConv(VideoModel):
     def draw(self, observed: Batch, query: Tensor, samples: int | None) -> Drawn:
         """Frames at the query times, the mean of those of `samples` draws; of the posterior's mean without a number."""
         seen = windows(observed, query, self.config.neighbours, self.config.time_scale)
-        posterior = self.recognise(self.encode(observed), seen)
+        posterior = self.recognise(encode_seen(self.frame_encoder, observed.frames, observed.seen), seen)
         z = posterior.mean[None] if samples is None else posterior.sample(samples, seen.clip)  # (S, G, D, h, w)
         z = at_queries(self.field, z, seen, self.config.solver)  # (S, B, K, D, h, w)
         frames = self.decode(z.flatten(0, 2), observed.frames.shape[-2:])
@@ -98,11 +97,6 @@ class LatentOdeConv(VideoModel):
     def objective(self) -> Objective:
         """The bound of the evidence."""
         return LatentOdeObjective(self.config.bound)
-
-    def encode(self, observed: Batch) -> Tensor:
-        """E of every seen frame (B, T, D, h, w), zero elsewhere."""
-        flat: Tensor = self.frame_encoder(pad_to_multiple(observed.frames[observed.seen], 2**DOWNS))
-        return flat.new_zeros(*observed.seen.shape, *flat.shape[1:]).index_put((observed.seen,), flat)
 
     def recognise(self, features: Tensor, seen: Windows) -> Posterior:
         """The posterior q of the latent (G, D, h, w) at the first observation of each window, of (B, T, D, h, w)."""

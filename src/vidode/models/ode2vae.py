@@ -42,6 +42,7 @@ from vidode.blocks.bayesian import BayesianMLP, Network
 from vidode.blocks.chain import places
 from vidode.blocks.runs import runs
 from vidode.clip import Batch, InvalidInput
+from vidode.configuration import require_at_least
 from vidode.models import TASKS, Example, Objective, OptimiserConfig, Prediction, VideoModel, scaled
 from vidode.ode import Solver, integrate
 from vidode.timing import TimeScale
@@ -97,9 +98,7 @@ class Ode2VaeConfig:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
 
     def __post_init__(self) -> None:
-        for name in ("channels", "width", "latent", "hidden", "neighbours"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least 1")
+        require_at_least(self, channels=1, width=1, latent=1, hidden=1, neighbours=1)
         if not 1 <= self.amort_len <= self.neighbours:
             raise InvalidInput(f"amort_len is {self.amort_len}; expected 1 to neighbours = {self.neighbours}")
         if self.size < 2 * COARSE or self.size.bit_count() != 1:

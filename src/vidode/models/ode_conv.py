@@ -18,10 +18,11 @@ from torch import Tensor
 
 from vidode.blocks.chain import whole_clips
 from vidode.blocks.fields import ConvField
-from vidode.blocks.frames import FrameDecoder, FrameEncoder, pad_to_multiple
+from vidode.blocks.frames import FrameDecoder, FrameEncoder
 from vidode.blocks.latents import at_queries
 from vidode.blocks.stacked import Origin, origin_of, stacked
 from vidode.clip import Batch, InvalidInput
+from vidode.configuration import require_at_least
 from vidode.models import Objective, OptimiserConfig, Prediction, ReconstructionObjective, VideoModel
 from vidode.ode import Solver
 from vidode.timing import TimeScale
@@ -46,9 +47,7 @@ class OdeConvConfig:
     origin: Origin = "anchor"
 
     def __post_init__(self) -> None:
-        for name in ("channels", "neighbours"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least 1")
+        require_at_least(self, channels=1, neighbours=1)
         if self.width < 2 or self.width % 2:
             raise InvalidInput(f"width is {self.width}; expected an even number of at least 2")
 
@@ -71,7 +70,7 @@ class OdeConv(VideoModel):
     def forward(self, observed: Batch, query: Tensor) -> Prediction:
         """See `VideoModel.forward`. Raises `InvalidInput` for another number of frames than L."""
         config = self.config
-        frames = pad_to_multiple(stacked(observed, config.neighbours, "ode_conv"), 2**DOWNS)
+        frames = stacked(observed, config.neighbours, "ode_conv")
         seen = whole_clips(observed, query, config.time_scale)
         h = self.frame_encoder(frames)[seen.clip]  # (G, D, h, w)
         h = at_queries(self.field, h[None], seen, config.solver, origin_of(seen, config.origin))[0]  # (B, K, D, h, w)

@@ -25,6 +25,7 @@ from vidode.blocks.frames import FrameDecoder, FrameEncoder, pad_to_multiple
 from vidode.blocks.latents import at_queries
 from vidode.blocks.stacked import Origin, origin_of, stacked
 from vidode.clip import Batch, InvalidInput
+from vidode.configuration import require_at_least
 from vidode.models import Objective, OptimiserConfig, Prediction, ReconstructionObjective, VideoModel, scaled
 from vidode.ode import Solver
 from vidode.timing import TimeScale
@@ -54,9 +55,7 @@ class OdeFcConfig:
     origin: Origin = "anchor"
 
     def __post_init__(self) -> None:
-        for name in ("channels", "neighbours", "hidden"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least 1")
+        require_at_least(self, channels=1, neighbours=1, hidden=1)
         if self.width < 2 or self.width % 2 or self.vector < 0:
             raise InvalidInput(
                 f"width is {self.width} and vector {self.vector}; expected an even number of at least 2, and 0 or more"

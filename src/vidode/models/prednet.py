@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from vidode.blocks.frames import pad_to_multiple
 from vidode.blocks.regular import Continuation, continuation
 from vidode.clip import Batch, InvalidInput
+from vidode.configuration import require_at_least
 from vidode.models import Example, Objective, OptimiserConfig, Prediction, Task, VideoModel
 
 
@@ -49,9 +50,7 @@ class PredNetConfig:
     first_phase: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("channels", "neighbours"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least 1")
+        require_at_least(self, channels=1, neighbours=1)
         if not self.widths or min(self.widths) < 1:
             raise InvalidInput(f"widths are {self.widths}; expected a positive number for each level above the frame")
         if len(self.errors) != len(self.widths) + 1 or min(self.errors) < 0 or not any(self.errors):

@@ -40,6 +40,7 @@ from vidode.blocks.critics import PatchCritic
 from vidode.blocks.frames import pad_to_multiple
 from vidode.blocks.regular import UNEVEN, continuation
 from vidode.clip import Batch, InvalidInput
+from vidode.configuration import require_at_least
 from vidode.models import Example, Objective, OptimiserConfig, Prediction, Task, VideoModel, frozen, scaled
 
 NAME = "retrospective_cycle_gan"
@@ -89,9 +90,7 @@ class RetrospectiveCycleGanConfig:
     objective: ObjectiveConfig = ObjectiveConfig()
 
     def __post_init__(self) -> None:
-        for name in ("channels", "neighbours", "width", "blocks"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least 1")
+        require_at_least(self, channels=1, neighbours=1, width=1, blocks=1)
 
 
 class RetrospectiveCycleGan(VideoModel):

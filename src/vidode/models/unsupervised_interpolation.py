@@ -43,6 +43,7 @@ from vidode.blocks.triplets import triplets
 from vidode.blocks.vgg import Vgg, load_vgg
 from vidode.blocks.warp import warp
 from vidode.clip import Batch, InvalidInput
+from vidode.configuration import require_at_least
 from vidode.models import Example, Objective, OptimiserConfig, Prediction, VideoModel, model_name, require_tasks
 from vidode.timing import TimeScale
 from vidode.windows import windows
@@ -104,9 +105,7 @@ class UnsupervisedInterpolationConfig:
     objective: ObjectiveConfig = ObjectiveConfig()
 
     def __post_init__(self) -> None:
-        for name in ("channels", "neighbours", "width", "flow_scale"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least 1")
+        require_at_least(self, channels=1, neighbours=1, width=1, flow_scale=1)
 
 
 @dataclass(frozen=True, kw_only=True)

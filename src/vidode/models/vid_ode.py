@@ -34,10 +34,11 @@ from vidode.blocks.chain import (
 )
 from vidode.blocks.critics import PatchCritic, sequences_between, sequences_beyond
 from vidode.blocks.fields import ConvField
-from vidode.blocks.frames import FrameEncoder, pad_to_multiple
+from vidode.blocks.frames import FrameEncoder, encode_seen
 from vidode.blocks.recurrent import ONE_EULER_STEP, OdeConvGRU
 from vidode.blocks.warp_decoder import Output, WarpChainConfig, WarpDecoder
 from vidode.clip import Batch, InvalidInput
+from vidode.configuration import require_at_least
 from vidode.models import TASKS, Example, Objective, OptimiserConfig, Prediction, VideoModel, frozen, scaled
 from vidode.ode import Solver, integrate
 from vidode.timing import TimeScale
@@ -104,9 +105,7 @@ class VidOdeConfig:
     objective: ObjectiveConfig = ObjectiveConfig()
 
     def __post_init__(self) -> None:
-        for name in ("channels", "width", "neighbours"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least 1")
+        require_at_least(self, channels=1, width=1, neighbours=1)
 
 
 class WarpConfig(Protocol):
@@ -157,7 +156,7 @@ class VidOde(VideoModel):
         start = edge(seen.present, last=~seen.has_right)
         skip = seen.clip, column_of(seen.frame, start)
 
-        x = self.encode(observed)  # (B, T, D, h, w)
+        x = encode_seen(self.frame_encoder, observed.frames, observed.seen)  # (B, T, D, h, w)
         h = self.gather(seen.gather(x), seen.times, seen.present)  # (G, D, h, w)
         chain = self.config.chain.chains(seen, column_of(seen.times, start), self.training)
         h, h_start = self._solve(h, seen, column_of(seen.times, start), chain)  # (P, D, h, w), (G, D, h, w)
@@ -181,12 +180,6 @@ class VidOde(VideoModel):
     def sized(cls, share: float, size: tuple[int, int]) -> dict[str, Any]:
         """See `VideoModel.sized`. The critics are as much narrower."""
         return {**scaled(VidOdeConfig(), share, "width"), "objective": scaled(ObjectiveConfig(), share, "width")}
-
-    def encode(self, observed: Batch) -> Tensor:
-        """E of every seen frame (B, T, D, h, w), zero elsewhere."""
-        flat: Tensor = self.frame_encoder(pad_to_multiple(observed.frames[observed.seen], 2**DOWNS))
-        features = flat.new_zeros(*observed.seen.shape, *flat.shape[1:])
-        return features.index_put((observed.seen,), flat)
 
     def gather(self, features: Tensor, times: Tensor, present: Tensor) -> Tensor:
         """The state (G, D, h, w) that the decoder starts from, out of features (G, M, D, h, w)."""

@@ -20,10 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from vidode.blocks.chain import Chains, edge
-from vidode.blocks.frames import FrameEncoder, pad_to_multiple
+from vidode.blocks.frames import FrameEncoder, encode_seen
 from vidode.blocks.recurrent import ConvGRUCell, visits
 from vidode.blocks.warp_decoder import Output, WarpChainConfig, WarpDecoder
 from vidode.clip import Batch, InvalidInput
+from vidode.configuration import require_at_least
 from vidode.models import Objective, OptimiserConfig, Prediction, VideoModel, scaled
 from vidode.models.vid_ode import DOWNS, ObjectiveConfig, VidOdeObjective, as_prediction, column_of, seen_by
 from vidode.timing import TimeScale
@@ -47,9 +48,7 @@ class VidRnnConfig:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
 
     def __post_init__(self) -> None:
-        for name in ("channels", "width", "neighbours"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(f"{name} is {getattr(self, name)}; expected at least 1")
+        require_at_least(self, channels=1, width=1, neighbours=1)
         if self.chain.origin != "anchor":
             raise InvalidInput(f"chain origin is {self.chain.origin!r}; slots are counted from the anchor alone")
 
@@ -76,7 +75,7 @@ class VidRnn(VideoModel):
         start = edge(seen.present, last=~seen.has_right)
         skip = seen.clip, column_of(seen.frame, start)
 
-        x = self.encode(observed)  # (B, T, D, h, w)
+        x = encode_seen(self.frame_encoder, observed.frames, observed.seen)  # (B, T, D, h, w)
         g = self.z0(self.gather(seen.gather(x), seen.times, seen.present))  # (G, D, h, w)
         chain = self.config.chain.chains(seen, column_of(seen.times, start), self.training)
         drawn = _Drawn(self, observed.frames[skip], x[skip]) if self.config.reads == "frame" else None
@@ -95,11 +94,6 @@ class VidRnn(VideoModel):
     def sized(cls, share: float, size: tuple[int, int]) -> dict[str, Any]:
         """See `VideoModel.sized`. The critics are as much narrower."""
         return {**scaled(VidRnnConfig(), share, "width"), "objective": scaled(ObjectiveConfig(), share, "width")}
-
-    def encode(self, observed: Batch) -> Tensor:
-        """E of every seen frame (B, T, D, h, w), zero elsewhere."""
-        flat: Tensor = self.frame_encoder(pad_to_multiple(observed.frames[observed.seen], 2**DOWNS))
-        return flat.new_zeros(*observed.seen.shape, *flat.shape[1:]).index_put((observed.seen,), flat)
 
     def gather(self, features: Tensor, times: Tensor, present: Tensor) -> Tensor:
         """The state (G, D, h, w) after features (G, M, D, h, w), the last one read first."""
@@ -147,7 +141,7 @@ class _Drawn:
         parts = decoder.decode(states[-1], before, (self.source.shape[-2], self.source.shape[-1]))
         step = decoder.step(self.source, parts)
         self.source = decoder.carried(step)
-        features: Tensor = self.model.frame_encoder(pad_to_multiple(step["frames"], 2**DOWNS))
+        features: Tensor = self.model.frame_encoder(step["frames"])
         return features
 
 

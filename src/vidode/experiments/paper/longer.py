@@ -23,24 +23,25 @@ class Longer(Experiment):
 
     def jobs(self, scale: Scale) -> list[Job]:
         """Beside the rows of Tables 2 and 3."""
-        made = []
+        if not scale.steps:
+            return []
+        longer, made = {"steps": TIMES * scale.steps}, []
         for task in TASKS:
-            made += rows.trained(BESIDE[task], task, scale, "actions") if scale.steps else []
-            made += [
-                Job("vid_ode", task, data, scale.seeds[0], label=LONGER, training={"steps": TIMES * scale.steps})
-                for data in scale.data.get("actions", ())
-                if scale.steps
-            ]
-            made += rows.floors(task, scale, "actions") if scale.steps else []
+            made += rows.trained(BESIDE[task], task, scale, "actions")
+            for data in scale.data.get("actions", ()):
+                made.append(Job("vid_ode", task, data, scale.seeds[0], label=LONGER, training=longer))
+            made += rows.floors(task, scale, "actions")
         return made
 
     def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
         """The tables, and the paper's claims with the longer training in place of the equal one."""
-        parts, sets = [], labels(scale, "actions") if scale.steps else []
-        for task in TASKS if sets else ():
+        if not scale.steps:
+            return "This scale trains for epochs; there is nothing longer.\n"
+        parts, sets = [], labels(scale, "actions")
+        for task in TASKS:
             titles = rows.titles([job for job in self.jobs(scale) if job.task == task])
             parts.append(table(outcomes, titles, [(task, data) for data in sets], VIDEO))
             others = [title for title in BESIDE[task] if title != "vid_ode"]
             claims = [Claim(LONGER, worse, task, data, VIDEO) for data in sets for worse in ("vid_ode", *others)]
             parts.append(judged(claims, outcomes))
-        return "\n".join(parts) or "This scale trains for epochs; there is nothing longer.\n"
+        return "\n".join(parts)

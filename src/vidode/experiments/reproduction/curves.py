@@ -14,6 +14,8 @@ DIVERGENCES = ("divergence_unweighted", "path")
 
 Panel = tuple[str, str]
 """Task and data set."""
+Lines = dict[str, tuple[list[float], list[float]]]
+"""The updates and the values there, by the title of a row."""
 
 
 def learning(outcomes: Sequence[Outcome], folder: Path, name: str) -> str:
@@ -36,10 +38,8 @@ def learning(outcomes: Sequence[Outcome], folder: Path, name: str) -> str:
     return "\n".join(parts)
 
 
-def _curves(
-    outcomes: Sequence[Outcome], columns: Sequence[str]
-) -> dict[Panel, dict[str, tuple[list[float], list[float]]]]:
-    found: dict[Panel, dict[str, tuple[list[float], list[float]]]] = {}
+def _curves(outcomes: Sequence[Outcome], columns: Sequence[str]) -> dict[Panel, Lines]:
+    found: dict[Panel, Lines] = {}
     for each in outcomes:
         column = next((column for column in columns if column in each.curve), None)
         if column is not None:
@@ -48,7 +48,7 @@ def _curves(
     return found
 
 
-def _draw(path: Path, curves: dict[Panel, dict[str, tuple[list[float], list[float]]]], relative: bool) -> None:
+def _draw(path: Path, curves: dict[Panel, Lines], relative: bool) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
