@@ -7,7 +7,7 @@ from torch import nn
 from vidode.blocks.chain import ChainConfig
 from vidode.blocks.rollout import FrameCoder, observe
 from vidode.clip import Batch, Clip, InvalidInput
-from vidode.models import build, model_class, parameter_count
+from vidode.models import Example, build, model_class, parameter_count
 
 TIMED = ("conv_gru_dt", "conv_gru_decay")
 every_timed = pytest.mark.parametrize("name", TIMED)
@@ -237,3 +237,14 @@ def test_sizes_that_cannot_be_are_refused(name, option):
 def test_it_only_extrapolates(name):
     assert model_class(name).tasks == ("extrapolation",)
     assert model_class(name).any_time is (name != "conv_gru")
+
+
+@every_model
+@torch.no_grad()
+def test_the_term_is_the_l1_of_what_is_asked(name):
+    model, query = network(name), torch.tensor([[0.3, 0.4]], dtype=torch.float64)
+    asked = Example(Batch.collate([clip([0.0, 0.1, 0.2])]), query, torch.rand(1, 2, 3, *SIZE), "extrapolation")
+    made = model.objective().answer(model, asked)
+    terms = model.objective().model_terms(asked, made)
+    assert set(terms) == {"reconstruction"}
+    assert float(terms["reconstruction"]) == pytest.approx(float((made.frames - asked.target).abs().mean()))

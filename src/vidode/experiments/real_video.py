@@ -119,7 +119,8 @@ def run(settings: Settings, lpips: Lpips | None) -> None:
         for scheme in settings.schemes:
             for name, model in models.items():
                 if isinstance(model, VideoModel):
-                    rows += _measured(settings, scheme, source, data, name, model.to(settings.device), lpips)
+                    cell = _Cell(scheme, source, data, name, model.to(settings.device))
+                    rows += _measured(settings, cell, lpips)
     missing = {name: str(reason) for name, reason in models.items() if isinstance(reason, InvalidInput)}
     present(settings, rows, missing)
 
@@ -191,51 +192,51 @@ def _require_different_labels(models: Sequence[str]) -> None:
         raise InvalidInput(f"models {', '.join(models)} have the same name in the table; rename a folder")
 
 
-def _measured(
-    settings: Settings,
-    scheme: str,
-    source: Source,
-    data: VideoDataset,
-    name: str,
-    model: VideoModel,
-    lpips: Lpips | None,
-) -> list[Row]:
+@dataclass(frozen=True)
+class _Cell:
+    """What a row is of: a model, by the name it was asked for, on a data set with frames hidden by a scheme."""
+
+    scheme: str
+    source: Source
+    data: VideoDataset
+    name: str
+    model: VideoModel
+
+    def path(self, settings: Settings) -> Path:
+        """Its file."""
+        folder = settings.out / settings.split / self.scheme / self.source.label.replace("/", "-")
+        return folder / f"{label(self.name)}.json"
+
+
+def _measured(settings: Settings, cell: _Cell, lpips: Lpips | None) -> list[Row]:
     """A row for each protocol: from their file where that is still of this model, data and seed, else measured."""
-    path = _row_path(settings, scheme, source, name)
+    path = cell.path(settings)
     key = {
-        "model": describe_model(model),
-        "data": describe_data(data),
+        "model": describe_model(cell.model),
+        "data": describe_data(cell.data),
         "seed": settings.seed,
         "clips": settings.clips,
         "stride": settings.stride,
         "lpips": None if lpips is None else weights_checksum(lpips),
     }
     if not path.is_file() or json.loads(path.read_text())["key"] != json.loads(json.dumps(key)):
-        _measure(settings, scheme, source, data, name, model, lpips, path, key)
+        write_json(path, {**_measure(settings, cell, lpips), "key": key})
     return [Row.from_plain(row) for row in json.loads(path.read_text())["rows"]]
 
 
-def _measure(
-    settings: Settings,
-    scheme: str,
-    source: Source,
-    data: VideoDataset,
-    name: str,
-    model: VideoModel,
-    lpips: Lpips | None,
-    path: Path,
-    key: dict[str, Any],
-) -> None:
-    log.info("%s: %s on %s", scheme, name, source.label)
+def _measure(settings: Settings, cell: _Cell, lpips: Lpips | None) -> dict[str, Any]:
+    log.info("%s: %s on %s", cell.scheme, cell.name, cell.source.label)
     measured = measure(
-        model, data, scheme, lpips=lpips, seed=settings.seed, clips=settings.clips, stride=settings.stride
+        cell.model,
+        cell.data,
+        cell.scheme,
+        lpips=lpips,
+        seed=settings.seed,
+        clips=settings.clips,
+        stride=settings.stride,
     )
-    measured = replace(measured, model=label(name), data=source.label)
-    write_json(path, {**report(measured, model, data, settings.command), "key": key})
-
-
-def _row_path(settings: Settings, scheme: str, source: Source, name: str) -> Path:
-    return settings.out / settings.split / scheme / source.label.replace("/", "-") / f"{label(name)}.json"
+    measured = replace(measured, model=label(cell.name), data=cell.source.label)
+    return report(measured, cell.model, cell.data, settings.command)
 
 
 def label(name: str) -> str:
