@@ -20,17 +20,21 @@ def test_seconds_and_memory_of_a_process_of_its_own(tmp_path, monkeypatch):
     both = [("ode_conv", "extrapolation"), ("vid_ode", "extrapolation")]
     monkeypatch.setattr(training_cost, "subjects", lambda: both)
     main(scale="smoke", out=tmp_path)
-    lines = json.loads((tmp_path / "smoke.json").read_text())["lines"]
+    lines = [json.loads((tmp_path / "smoke" / f"{name}.json").read_text()) for name, _ in both]
     assert [line["model"] for line in lines] == [name for name, _ in both]
     assert all(line["seconds"] > 0 and 50 < line["memory"] < 20_000 for line in lines)
-    assert "| vid_ode |" in (tmp_path / "smoke.md").read_text()
+    page_made = (tmp_path / "smoke.md").read_text()
+    assert "| vid_ode |" in page_made
+    monkeypatch.setattr(training_cost, "measured", lambda *_: pytest.fail("measured a second time"))
+    main(scale="smoke", out=tmp_path)
+    assert (tmp_path / "smoke.md").read_text() == page_made
 
 
 def test_what_cannot_be_trained_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(training_cost, "subjects", lambda: [("prednet", "interpolation")])
     with pytest.raises(InvalidInput, match="prednet could not be trained"):
         main(scale="smoke", out=tmp_path)
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.rglob("*.json"))
 
 
 def test_hours_are_those_of_the_scales_updates():

@@ -3,7 +3,8 @@
     python -m vidode.experiments.training_cost --scale paper --out results/training_cost
 
 Each model takes a few updates on generated scenes, at the scale's width, size and batch, in a process of its own, since
-the most memory that a process had is not forgotten. Time it on a quiet machine; the ratio to Vid-ODE says most.
+the most memory that a process had is not forgotten. Time it on a quiet machine; the ratio to Vid-ODE says most. Each
+model is a file, so that a run that was interrupted goes on; remove the files to measure again.
 """
 
 from __future__ import annotations
@@ -77,19 +78,27 @@ def one(name: str, task: str, scale: str) -> None:
 
 
 def main(*, scale: str, out: Path) -> None:
-    """Measure every model and write JSON and Markdown."""
+    """Measure what is missing, and write the table."""
+    scale_named(scale)
+    command = command_line(["python", "-m", "vidode.experiments.training_cost", "--scale", scale, "--out", str(out)])
     lines = []
     for name, task in subjects():
-        log.info("%s", name)
-        words = [sys.executable, "-m", "vidode.experiments.training_cost", "one", name, task, scale]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise InvalidInput(f"{name} could not be trained: {done.stderr.strip().splitlines()[-1]}")
-        lines.append({"model": name, "task": task, **json.loads(done.stdout.splitlines()[-1])})
-    command = command_line(["python", "-m", "vidode.experiments.training_cost", "--scale", scale, "--out", str(out)])
-    facts = {"scale": scale, "updates": UPDATES, "threads": torch.get_num_threads(), "lines": lines}
-    write_json(out / f"{scale}.json", {**provenance(command), **facts})
+        path = out / scale / f"{name}.json"
+        if not path.is_file():
+            log.info("%s", name)
+            write_json(path, {**provenance(command), **measured(name, task, scale)})
+        lines.append(json.loads(path.read_text()))
     write_text(out / f"{scale}.md", page(lines, command, scale_named(scale)))
+
+
+def measured(name: str, task: Task, scale: str) -> dict[str, Any]:
+    """What `cost` says in a process of its own. Raises `InvalidInput` with its last line where it fails."""
+    words = [sys.executable, "-m", "vidode.experiments.training_cost", "one", name, task, scale]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InvalidInput(f"{name} could not be trained: {done.stderr.strip().splitlines()[-1]}")
+    facts = {"model": name, "task": task, "updates": UPDATES}
+    return {**facts, **json.loads(done.stdout.splitlines()[-1])}
 
 
 def page(lines: list[dict[str, Any]], command: str, scale: Scale) -> str:
