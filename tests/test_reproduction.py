@@ -109,6 +109,16 @@ def test_the_same_training_is_measured_in_several_ways_and_trained_once(places):
     assert len(list((places.runs / "smoke").iterdir())) == 1
 
 
+def test_a_run_of_an_older_configuration_does_not_stand_in_the_way(places):
+    old = Job("ode_conv", "extrapolation", SCENES)
+    carry_out(old, SMOKE, places, None, "vidode reproduce table1")
+    new = dataclasses.replace(old, options={"width": 4})
+    carry_out(new, SMOKE, places, None, "vidode reproduce table1")
+    values = json.loads((places.results / "rows" / f"{old.name}.json").read_text())
+    assert values["model"]["configuration"]["width"] == 4
+    assert len(list((places.runs / "smoke").iterdir())) == 2
+
+
 def test_options_of_a_row_keep_the_widths_of_the_scale(places):
     job = Job("vid_ode", "extrapolation", SCENES, options={"objective": {"difference": 0.0}})
     options = training_of(job, SMALL, places).model.options

@@ -7,6 +7,7 @@ its curves. A row that is there is read; it is made again where what it was made
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import logging
 import re
@@ -97,7 +98,7 @@ class Outcome:
 def training_of(job: Job, scale: Scale, places: Places) -> TrainingConfig:
     """The harness of every model: the data's windows, the paper's augmentation, the same number of updates.
 
-    Optimisers are each model's own (`VideoModel.optimiser`).
+    Optimisers are each model's own (`VideoModel.optimiser`) but for what the scale says.
     """
     kind, config = model_class(job.model), {known.name for known in fields(config_class(job.model))}
     sampling = job.data.sampling[job.task]
@@ -155,11 +156,18 @@ def load_trained(job: Job, scale: Scale, places: Places) -> VideoModel:
 def _trained(job: Job, scale: Scale, places: Places) -> tuple[VideoModel, dict[str, Any], dict[str, list[float]]]:
     if not model_class(job.model).trainable:
         return checkpoints.load(job.model), {}, {}
-    folder = places.runs / scale.name / job.run_name
+    folder = _run_folder(job, scale, places)
     saved = train(training_of(job, scale, places), folder)
     card = checkpoints.describe(saved).card
     told = {name: card[name] for name in ("steps", "seconds", "parameters", "threads", "commit")}
     return checkpoints.load(saved), told, _curve(folder / "metrics.csv")
+
+
+def _run_folder(job: Job, scale: Scale, places: Places) -> Path:
+    """Another configuration has another folder: an older one neither stands in its way nor is taken for it."""
+    config = plain(training_of(job, scale, replace(places, data=None, cache=None)))
+    digest = hashlib.blake2b(json.dumps(config, sort_keys=True).encode(), digest_size=4).hexdigest()
+    return places.runs / scale.name / f"{job.run_name}-{digest}"
 
 
 def _curve(path: Path) -> dict[str, list[float]]:
