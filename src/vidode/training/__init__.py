@@ -159,12 +159,15 @@ def _card(learner: Learner, journal: Journal, facts: Mapping[str, Any]) -> dict[
 @contextmanager
 def _deterministic(config: TrainingConfig) -> Iterator[None]:
     """On the processor, gradients of what several rows share are summed in one order, whatever the threads do."""
-    before = torch.are_deterministic_algorithms_enabled()
+    memory: Any = torch.utils.deterministic
+    before, filled = torch.are_deterministic_algorithms_enabled(), memory.fill_uninitialized_memory
     torch.use_deterministic_algorithms(before or _accelerator(config) == "cpu", warn_only=True)
+    memory.fill_uninitialized_memory = False  # for finding errors; a twentieth of the time
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
+        memory.fill_uninitialized_memory = filled
 
 
 @contextmanager
