@@ -13,7 +13,7 @@ OPTIONS = {
     "encoder solver": {"encoder": {"solver": {"method": "rk4", "step": 0.02}}},
     "composed": {"chain": {"source": "composed"}},
     "state": {"chain": {"first_state": "state"}},
-    "together": {"chain": {"decode": "together"}},
+    "per step": {"chain": {"decode": "per_step"}},
     "queried": {"chain": {"points": "queried"}},
     "first query": {"chain": {"points": "queried", "origin": "first_query"}},
     "dopri5": {"solver": {"method": "dopri5"}},
@@ -108,7 +108,7 @@ def test_every_option_answers_both_tasks_at_once(options):
     torch.testing.assert_close(prediction.frames[:, 1], prediction.frames[:, 4])
 
 
-@pytest.mark.parametrize("name", [name for name in OPTIONS if name not in ("default", "together", "released head")])
+@pytest.mark.parametrize("name", [name for name in OPTIONS if name not in ("default", "per step", "released head")])
 @torch.no_grad()
 def test_every_option_changes_the_frames(name):
     query = torch.tensor([[0.07, 0.17, 0.35]], dtype=torch.float64).expand(2, -1)
@@ -133,7 +133,7 @@ def test_the_composition_is_equation_two():
 @torch.no_grad()
 def test_decoding_together_differs_only_in_the_statistics_of_training():
     asked = example("extrapolation")
-    step, together = network(), network(chain={"decode": "together"})
+    step, together = network(chain={"decode": "per_step"}), network()
     assert torch.equal(step(asked.observed, asked.query).frames, together(asked.observed, asked.query).frames)
     answers = [model.train()(asked.observed, asked.query).frames for model in (step, together)]
     assert (answers[0] - answers[1]).abs().max() > 1e-4

@@ -161,7 +161,7 @@ def load_released(
         time_scale=TimeScale("absolute", 1.0),
         solver=Solver(solver, step=None, rtol=rtol, atol=atol),
         encoder=EncoderConfig(unused_half=True),
-        chain=WarpChainConfig(points="queried", origin="first_query"),
+        chain=WarpChainConfig(points="queried", origin="first_query", decode="per_step"),
     )
     model = (ReleasedInterpolation if task == "interpolation" else ReleasedExtrapolation)(config, grid)
     _require_same(weights, model.network.state_dict())

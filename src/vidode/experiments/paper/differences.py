@@ -34,7 +34,7 @@ CHANGES: Mapping[str, Change] = {
     "encoder solved in Runge-Kutta steps": Change({"encoder": {"solver": {"method": "rk4", "step": 0.1}}}),
     "critic sees one generated frame (Eq. 4)": Change({"objective": {"generated": "last"}}),
     "no short steps in training": Change({"chain": {"extra": 0.0}}),
-    "all steps decoded together in training": Change({"chain": {"decode": "together"}}),
+    "each step decoded by itself in training": Change({"chain": {"decode": "per_step"}}),
 }
 OWN_OPTIMISER = {"Adamax and the paper's schedule": Change(training={"optimiser": {}})}
 """Where the scale has one of its own."""

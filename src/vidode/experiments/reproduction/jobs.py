@@ -18,7 +18,7 @@ from typing import Any
 
 from vidode import checkpoints
 from vidode.blocks.perceptual import Lpips
-from vidode.configuration import plain
+from vidode.configuration import configure, plain
 from vidode.evaluation import Row, describe_data, measure, report
 from vidode.experiments.reproduction.scales import DataChoice, Scale
 from vidode.metrics import Protocol, Scores
@@ -165,7 +165,7 @@ def _trained(job: Job, scale: Scale, places: Places) -> tuple[VideoModel, dict[s
 
 def _run_folder(job: Job, scale: Scale, places: Places) -> Path:
     """Another configuration has another folder: an older one neither stands in its way nor is taken for it."""
-    config = plain(training_of(job, scale, replace(places, data=None, cache=None)))
+    config = _resolved(job, scale, places)
     digest = hashlib.blake2b(json.dumps(config, sort_keys=True).encode(), digest_size=4).hexdigest()
     return places.runs / scale.name / f"{job.run_name}-{digest}"
 
@@ -180,9 +180,9 @@ def _curve(path: Path) -> dict[str, list[float]]:
 
 def _key(job: Job, scale: Scale, places: Places, lpips: Lpips | None) -> Any:
     """What a row is made from: plain values, as JSON has them."""
-    kind, place = model_class(job.model), replace(places, data=None, cache=None)
+    kind = model_class(job.model)
     key = {
-        "training": plain(training_of(job, scale, place)) if kind.trainable else None,
+        "training": _resolved(job, scale, places) if kind.trainable else None,
         "optimiser": plain(kind.optimiser),
         "data": describe_data(job.data.open("test", places.data, places.cache)),
         "scheme": job.measured_by,
@@ -190,6 +190,13 @@ def _key(job: Job, scale: Scale, places: Places, lpips: Lpips | None) -> Any:
         "lpips": None if lpips is None else weights_checksum(lpips),
     }
     return _plain(key)
+
+
+def _resolved(job: Job, scale: Scale, places: Places) -> dict[str, Any]:
+    """What is trained, wherever things are: with all options of the model, of which a default may change."""
+    config = training_of(job, scale, replace(places, data=None, cache=None))
+    model = configure(config_class(job.model), config.model.options, f"model {job.model}")
+    return {**plain(config), "model": {"name": job.model, "options": plain(model)}}
 
 
 def _merged(options: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ OURS = "anchored_vid_ode (supervised)"
 OURS_UNSUPERVISED = "anchored_vid_ode (five inputs)"
 
 AS_RELEASED: Mapping[str, Any] = {
-    "chain": {"points": "queried", "origin": "first_query", "extra": 0.0},
+    "chain": {"points": "queried", "origin": "first_query", "extra": 0.0, "decode": "per_step"},
     "encoder": {"unused_half": True},
     "statistics": "batch",
 }
