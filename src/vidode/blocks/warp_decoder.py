@@ -23,7 +23,7 @@ class WarpChainConfig(ChainConfig):
     origin: where the solve starts; "first_query" (released) takes the encoder's state for that of the first time asked.
     source: what a step warps; the paper's Eq. 2 writes the "composed" frame, the released code warps what was "warped".
     first_state: what G takes for the state before the first step; the paper has the encoder's "state", the released
-    code the "features" of the start frame. decode: in training, G runs on all steps "together", or "per_step" (released)
+    code the "features" of the start frame. decode: in training G reads all steps "together", or "per_step" (released)
     with batch statistics of its own for each, of which the running ones, that a test uses, are only the mean.
     """
 
