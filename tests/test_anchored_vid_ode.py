@@ -11,7 +11,7 @@ from vidode.clip import Batch
 from vidode.models import Example, build
 from vidode.models.anchored_vid_ode import AnchoredVidOde, flow_distance, work_size
 
-SMALL = {"width": 4, "latent": 4, "reach": 2}
+SMALL = {"width": 4, "latent": 4, "reach": 2, "refine": 4}
 
 
 @pytest.fixture
@@ -19,8 +19,8 @@ def model() -> AnchoredVidOde:
     torch.manual_seed(0)
     made = build("anchored_vid_ode", **SMALL)
     with torch.no_grad():  # larger heads than a new model has, so that a law that is broken shows
-        for refiner in (made.decoder.coarse, made.decoder.middle, made.decoder.fine):
-            refiner.head.weight.mul_(5)
+        for stage in (made.decoder.coarse, made.decoder.middle, made.decoder.fine, made.decoder.refiner):
+            stage.head.weight.mul_(5)
     return made.eval()
 
 
@@ -104,8 +104,10 @@ def test_coarser_drafts_are_made_only_in_training(model):
     batch = observed([0, 1, 2])
     assert model(batch, ask(0.5)).drafts is None
     drafts = model.train()(batch, ask(0.5)).drafts
-    assert [draft.frames.shape[-2:] for draft in drafts] == [(4, 6), (4, 6), (8, 12)]
+    assert [draft.frames.shape[-2:] for draft in drafts] == [(4, 6), (4, 6), (8, 12), (16, 24)]
     assert all(draft.flow.shape[:4] == (1, 1, 2, 2) for draft in drafts)
+    matched = build("anchored_vid_ode", **{**SMALL, "refine": 0})
+    assert len(matched(batch, ask(0.5)).drafts) == 3
 
 
 def test_the_objective_counts_the_true_flow_where_it_is_known(model):

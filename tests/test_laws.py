@@ -155,6 +155,8 @@ def still_anchored_vid_ode(model):
         silence(stage.head, 2 * stage.shifts)
         for parameter in stage.matcher.parameters():  # everything matches everything, which is no motion
             parameter.zero_()
+    if decoder.refiner is not None:
+        silence(decoder.refiner.head, 4)
 
 
 def still_deep_voxel_flow(model):

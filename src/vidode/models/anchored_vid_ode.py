@@ -21,10 +21,11 @@ More than a gap beyond either end it goes on gap by gap, from frames that it mad
 between two frames one gap apart is better than motion told over many. While training it answers directly.
 
 G works at an eighth, twice at a quarter, and at a half of the frame size; at each it sees the features brought to the
-query by the motion so far and their local correlation, brought there too, and weighs the shifts. Mask and difference
+query by the motion so far and their local correlation, brought there too, and weighs the shifts. At the frame size an
+encoder-decoder adds what matching leaves unsaid, as in Deep Voxel Flow (Liu et al., ICCV 2017). Mask and difference
 come last, from the frames as they were brought. Estimating flow at the query from coarse to fine follows
-intermediate-flow networks (Huang et al., RIFE, ECCV 2022), correlation PWC-Net (Sun et al., CVPR 2018) and, at the
-query's place, BMBC (Park et al., ECCV 2020), the time-weighted blend Super SloMo (Jiang et al., CVPR 2018).
+intermediate-flow networks (Huang et al., RIFE, ECCV 2022), correlation PWC-Net (Sun et al., CVPR 2018) and, at the query's place,
+BMBC (Park et al., ECCV 2020), the time-weighted blend Super SloMo (Jiang et al., CVPR 2018).
 """
 
 from __future__ import annotations
@@ -42,11 +43,12 @@ from vidode.blocks.beyond import gap_by_gap
 from vidode.blocks.frames import pad_to_multiple
 from vidode.blocks.matching import Pyramid, Stage, convolution
 from vidode.blocks.recurrent import OdeConvGRU
+from vidode.blocks.refinement import Refiner
 from vidode.blocks.warp import warp
 from vidode.clip import Batch
 from vidode.configuration import require_at_least
 from vidode.losses import charbonnier
-from vidode.models import Example, Objective, OptimiserConfig, Prediction, VideoModel
+from vidode.models import Example, Objective, OptimiserConfig, Prediction, VideoModel, scaled
 from vidode.ode import Solver, integrate
 from vidode.timing import TimeScale
 from vidode.windows import Windows, windows
@@ -63,10 +65,11 @@ PAINT = 0.1
 class AnchoredVidOdeConfig:
     """What the network is made of.
 
-    neighbours: observations seen on each side of a query. width: channels of the finest features. latent: channels
-    of the ODE-ConvGRU, at an eighth of the frame size; 0 leaves it out, which is the two-frame network of the
-    ablation. reach: radius of the local correlation, in cells. work_side: longer side in pixels above which motion,
-    mask and difference are estimated on a reduced copy of the frames and applied at full size; 0 never reduces.
+    neighbours: observations seen on each side of a query. width: channels of the finest features. latent: channels of
+    the ODE-ConvGRU, at an eighth of the frame size; 0 leaves it out, which is the two-frame network of the ablation.
+    reach: radius of the local correlation, in cells. refine: channels of the finest map of the encoder-decoder that
+    corrects the motion; 0 leaves it out. work_side: longer side in pixels above which motion, mask and difference are
+    estimated on a reduced copy of the frames and applied at full size; 0 never reduces.
     """
 
     channels: int = 3
@@ -74,12 +77,13 @@ class AnchoredVidOdeConfig:
     width: int = 16
     latent: int = 32
     reach: int = 4
+    refine: int = 32
     work_side: int = 0
     time_scale: TimeScale = field(default_factory=TimeScale)
     solver: Solver = field(default_factory=lambda: Solver("rk4", step=0.1))
 
     def __post_init__(self) -> None:
-        require_at_least(self, neighbours=1)
+        require_at_least(self, neighbours=1, refine=0)
 
 
 class AnchoredVidOde(VideoModel):
@@ -123,6 +127,11 @@ class AnchoredVidOde(VideoModel):
     def objective(self) -> Objective:
         """The robust photometric objective, on the frame and on its coarser drafts."""
         return AnchoredObjective()
+
+    @classmethod
+    def sized(cls, share: float, size: tuple[int, int]) -> dict[str, Any]:
+        """See `VideoModel.sized`."""
+        return scaled(AnchoredVidOdeConfig(), share, "width", "refine")
 
     def _alone(self, x: Tensor) -> bool:
         """Whether each frame, window and query is worked on by itself: when a processor answers.
@@ -239,6 +248,7 @@ class MotionDecoder(nn.Module):
         self.middle = Stage(4 * width, MOTION + state, 4 * width, reach, state)
         self.again = Stage(4 * width, MOTION + state, 4 * width, reach, state)
         self.fine = Stage(2 * width, 8 * channels + MOTION + state, 3 * width, max(1, reach // 2), state)
+        self.refiner = Refiner(2 * channels + MOTION + state + HINTS, MOTION, config.refine) if config.refine else None
         self.painter = Painter(8 * channels + state, 2 * width, channels)
 
     def forward(self, frames: Tensor, features: list[Tensor], latents: list[Tensor], anchors: Anchors) -> Draft:
@@ -262,6 +272,12 @@ class MotionDecoder(nn.Module):
         there = [F.pixel_unshuffle(y, 2) for y in at_query(pictures, _double(motion), anchors, 1)]
         moved, state = self.fine(at_query(half, motion, anchors, 2), [*there, motion / 2, state], anchors)
         motion = _double(motion + 2 * moved)
+        if self.refiner is not None:
+            if self.training:
+                coarser.append(_blend(pictures, motion, anchors, 1))
+            known = [*at_query(pictures, motion, anchors, 1), motion, _double(state)]
+            hints = anchors.hints.expand(-1, -1, *motion.shape[-2:])
+            motion = motion + self.refiner(torch.cat([*known, hints], dim=1))
         mask, difference = self.painter(at_query(pictures, motion, anchors, 1), state, anchors.hints)
         return Draft(motion, mask, difference, coarser)
 
