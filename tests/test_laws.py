@@ -547,7 +547,7 @@ def test_a_few_steps_lower_the_loss(name, task):
     objective, asked = model.objective(), example(model, task)
     optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
     losses = []
-    for _ in range(8):
+    for _ in range(16):
         torch.manual_seed(0)  # what an objective draws is the same at every step, so that its losses compare
         prediction = objective.answer(model, asked)
         loss = torch.stack(list(objective.model_terms(asked, prediction).values())).sum()
