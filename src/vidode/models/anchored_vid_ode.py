@@ -24,8 +24,8 @@ G works at an eighth, twice at a quarter, and at a half of the frame size; at ea
 query by the motion so far and their local correlation, brought there too, and weighs the shifts. At the frame size an
 encoder-decoder adds what matching leaves unsaid, as in Deep Voxel Flow (Liu et al., ICCV 2017). Mask and difference
 come last, from the frames as they were brought. Estimating flow at the query from coarse to fine follows
-intermediate-flow networks (Huang et al., RIFE, ECCV 2022), correlation PWC-Net (Sun et al., CVPR 2018) and, at the query's place,
-BMBC (Park et al., ECCV 2020), the time-weighted blend Super SloMo (Jiang et al., CVPR 2018).
+intermediate-flow networks (Huang et al., RIFE, ECCV 2022), correlation PWC-Net (Sun et al., CVPR 2018) and, at the
+query's place, BMBC (Park et al., ECCV 2020), the time-weighted blend Super SloMo (Jiang et al., CVPR 2018).
 """
 
 from __future__ import annotations
