@@ -67,13 +67,31 @@ def test_a_difference_within_the_spread_is_said_to_be():
 
 def test_a_table_has_the_papers_column_and_says_what_is_missing():
     found = Outcomes([outcome("a", 20.0), outcome("a", 23.0, seed=1), outcome("b", 22.0)])
-    columns = [("extrapolation", SCENES.label)]
+    theirs = {"KTH Action": Printed(psnr=9.5, lpips=0.5), "Moving GIF": Printed(psnr=8.0, lpips=0.25)}
     text = table(
-        found, ["a", "b", "c"], columns, [PSNR, LPIPS], lambda title, *_: Printed(psnr=9.5) if title == "a" else None
+        found,
+        ["a", "b", "c"],
+        [("extrapolation", SCENES)],
+        [PSNR, LPIPS],
+        lambda title, task, data: theirs.get(data) if title == "a" else None,
     )
-    assert "| a | 21.50 ± 1.50 | 9.50 | n/a (no LPIPS weights) |" in text
+    assert "paper: KTH Action / Moving GIF |" in text
+    assert "| a | 21.50 ± 1.50 | 9.50 / 8.00 | n/a (no LPIPS weights) | 0.500 / 0.250 |" in text
     assert "| b | **22.00** |  |" in text
     assert "| c | not measured |" in text
+
+
+def test_a_table_without_the_papers_numbers_has_no_column_for_them():
+    found = Outcomes([outcome("a", 20.0)])
+    assert table(found, ["a"], [("extrapolation", SCENES)], [PSNR]).splitlines()[0].count("|") == 3
+
+
+@pytest.mark.parametrize("scale", [SMALL, PAPER])
+@pytest.mark.parametrize("name", ["table1", "table2", "table3", "table4", "table5"])
+def test_every_table_has_the_papers_numbers_floors_and_ours(name, scale):
+    made = paper.experiment(name).jobs(scale)
+    assert any(job.data.stands_for for job in made)
+    assert {"copy_last", "anchored_vid_ode", "vid_ode"} <= {job.model for job in made}
 
 
 def test_a_row_is_read_again_and_made_again_where_what_it_is_made_from_changed(places, monkeypatch):

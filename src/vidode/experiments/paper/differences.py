@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vidode.experiments.paper.table5 import REVERSED
+from vidode.experiments.paper.table5 import FORWARD
 from vidode.experiments.reproduction import rows
-from vidode.experiments.reproduction.experiment import Experiment, labels
+from vidode.experiments.reproduction.experiment import Experiment, columns, labels
 from vidode.experiments.reproduction.jobs import Job, Places
 from vidode.experiments.reproduction.outcomes import PSNR, VIDEO, Cell, Outcomes, table
 from vidode.experiments.reproduction.scales import Scale
@@ -30,7 +30,7 @@ class Change:
 CHANGES: Mapping[str, Change] = {
     "warps what was composed (Eq. 2)": Change({"chain": {"source": "composed"}}),
     "first step from the state (Eq. 2)": Change({"chain": {"first_state": "state"}}),
-    REVERSED: Change({"encoder": {"direction": "forward"}}),
+    FORWARD: Change({"encoder": {"direction": "forward"}}),
     "encoder solved in Runge-Kutta steps": Change({"encoder": {"solver": {"method": "rk4", "step": 0.1}}}),
     "critic sees one generated frame (Eq. 4)": Change({"objective": {"generated": "last"}}),
     "no short steps in training": Change({"chain": {"extra": 0.0}}),
@@ -49,20 +49,27 @@ class Differences(Experiment):
     def jobs(self, scale: Scale) -> list[Job]:
         """Each choice on the ladder's data, from every seed."""
         made = rows.trained((OURS,), TASK, scale, "ladder") + rows.vid_ode_as_released(TASK, scale, "ladder")
-        changes = {**CHANGES, **(OWN_OPTIMISER if scale.optimiser else {})}
-        return made + [
+        made += [
             Job("vid_ode", TASK, data, seed, label=label, options=change.options, training=change.training)
             for data in scale.data.get("ladder", ())
-            for label, change in changes.items()
+            for label, change in changes(scale).items()
             for seed in scale.seeds
         ]
+        return made + rows.floors(TASK, scale, "ladder")
 
     def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
         """The rows, and what each choice changes."""
         titles, sets = rows.titles(self.jobs(scale)), labels(scale, "ladder")
-        head = table(outcomes, titles, [(TASK, data) for data in sets], VIDEO)
-        lines = [[title, data, _apart(outcomes, title, data)] for data in sets for title in titles[1:]]
+        head = table(outcomes, titles, columns(scale, "ladder", TASK), VIDEO)
+        lines = [
+            [title, data, _apart(outcomes, title, data)] for data in sets for title in (rows.RELEASED, *changes(scale))
+        ]
         return "\n".join([head, grid(["choice", "data", f"PSNR against {OURS}, dB"], lines)])
+
+
+def changes(scale: Scale) -> Mapping[str, Change]:
+    """Every choice that is made otherwise, by the title of its row."""
+    return {**CHANGES, **(OWN_OPTIMISER if scale.optimiser else {})}
 
 
 def _apart(outcomes: Outcomes, title: str, data: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vidode.experiments.reproduction import rows
 from vidode.experiments.reproduction.answers import answer, shown_clip, strips
-from vidode.experiments.reproduction.experiment import Experiment, labels, picture
+from vidode.experiments.reproduction.experiment import Experiment, columns, labels, picture
 from vidode.experiments.reproduction.jobs import Job, Places
 from vidode.experiments.reproduction.outcomes import PROTOCOL, VIDEO, Claim, Outcomes, judged, table
 from vidode.experiments.reproduction.scales import Scale
@@ -51,7 +51,7 @@ class Figure4(Experiment):
         own = [Claim(rows.OURS, "vid_ode", TASK, data, VIDEO) for data in sets]
         return "\n".join(
             [
-                table(outcomes, list(first), [(TASK, data) for data in sets], VIDEO),
+                table(outcomes, list(first), columns(scale, "balls", TASK), VIDEO),
                 by_distance(curves),
                 "![PSNR over the steps](figure4-steps.png)\n",
                 strips(picture(places, "figure4.png"), shown),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from vidode.experiments.reproduction import rows
 from vidode.experiments.reproduction.answers import prediction_at, strips
-from vidode.experiments.reproduction.experiment import Experiment, one_of, picture
+from vidode.experiments.reproduction.experiment import FLOORS, Experiment, columns, one_of, picture
 from vidode.experiments.reproduction.jobs import Job, Places
 from vidode.experiments.reproduction.outcomes import VIDEO, Outcomes, table
-from vidode.experiments.reproduction.rows import titles
 from vidode.experiments.reproduction.scales import Scale
 from vidode.models import Task
 
@@ -24,8 +24,9 @@ class Figure8(Experiment):
     title = "Figure 8: Vid-RNN and Vid-ODE between two frames"
 
     def jobs(self, scale: Scale) -> list[Job]:
-        """Both, from every seed."""
-        return both(scale)
+        """Both, from every seed, and the floors."""
+        shown = [data for _, data in columns(scale, "actions", TASK)[:1]]
+        return both(scale) + [Job(name, TASK, data) for data in shown for name in FLOORS]
 
     def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
         """A strip for each, and their scores at the frames between, which the paper does not give."""
@@ -34,8 +35,7 @@ class Figure8(Experiment):
             slots = [FRAMES_A_GAP * time for time in TIMES]
             shown[job.title] = prediction_at(job, scale, places, slots).frames[0].clamp(0, 1)
         times = ", ".join(f"{time:g}" for time in TIMES)
-        cells = [(TASK, data.label) for data in [one_of(scale, "actions")] if data is not None]
-        scores = table(outcomes, titles(self.jobs(scale)), cells, VIDEO)
+        scores = table(outcomes, rows.titles(self.jobs(scale)), columns(scale, "actions", TASK)[:1], VIDEO)
         return "\n".join([f"At t = {times}.\n", strips(picture(places, "figure8.png"), shown), scores])
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from vidode.experiments.paper import table2, table3
+from vidode.experiments.paper import table1, table2, table3
 from vidode.experiments.reproduction import rows
-from vidode.experiments.reproduction.experiment import Experiment, labels
+from vidode.experiments.reproduction.experiment import Experiment, columns, labels
 from vidode.experiments.reproduction.jobs import Job, Places
 from vidode.experiments.reproduction.outcomes import VIDEO, Claim, Outcomes, judged, table
 from vidode.experiments.reproduction.scales import Scale
@@ -40,7 +40,7 @@ class Longer(Experiment):
         parts, sets = [], labels(scale, "actions")
         for task in TASKS:
             titles = rows.titles([job for job in self.jobs(scale) if job.task == task])
-            parts.append(table(outcomes, titles, [(task, data) for data in sets], VIDEO))
+            parts.append(table(outcomes, titles, columns(scale, "actions", task), VIDEO, table1.printed))
             others = [title for title in BESIDE[task] if title != "vid_ode"]
             claims = [Claim(LONGER, worse, task, data, VIDEO) for data in sets for worse in ("vid_ode", *others)]
             parts.append(judged(claims, outcomes))

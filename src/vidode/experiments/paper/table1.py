@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vidode.experiments.reproduction import rows
-from vidode.experiments.reproduction.experiment import Experiment, labels
+from vidode.experiments.reproduction.experiment import Experiment, columns, labels
 from vidode.experiments.reproduction.jobs import Job, Places
 from vidode.experiments.reproduction.outcomes import VIDEO, Claim, Outcomes, judged, table
 from vidode.experiments.reproduction.published import EXTRAPOLATION, INTERPOLATION, Printed
@@ -33,7 +33,7 @@ class Table1(Experiment):
         parts, sets = [], labels(scale, "actions")
         for task in TASKS:
             titles = rows.titles([job for job in self.jobs(scale) if job.task == task])
-            parts.append(table(outcomes, titles, [(task, data) for data in sets], VIDEO, printed))
+            parts.append(table(outcomes, titles, columns(scale, "actions", task), VIDEO, printed))
         claims = [Claim("vid_ode", worse, task, data, VIDEO) for task in TASKS for data in sets for worse in BASELINES]
         claims += [Claim("ode_conv", "ode_fc", task, data, VIDEO) for task in TASKS for data in sets]
         own = [Claim(rows.OURS, "vid_ode", task, data, VIDEO) for task in TASKS for data in sets]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from statistics import mean
+
 from vidode.experiments.paper.table1 import printed
 from vidode.experiments.reproduction import rows
-from vidode.experiments.reproduction.experiment import Experiment, labels
+from vidode.experiments.reproduction.experiment import Experiment, columns, labels
 from vidode.experiments.reproduction.jobs import Job, Places
-from vidode.experiments.reproduction.outcomes import VIDEO, Claim, Outcomes, judged, table
+from vidode.experiments.reproduction.outcomes import PSNR, VIDEO, Cell, Claim, Outcomes, judged, table
 from vidode.experiments.reproduction.scales import Scale
 from vidode.models import Task
 
@@ -32,7 +34,8 @@ class Table2(Experiment):
     def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
         """The table, and the claims."""
         sets = labels(scale, "actions") + labels(scale, "fast")
-        head = table(outcomes, rows.titles(self.jobs(scale)), [(TASK, data) for data in sets], VIDEO, printed)
+        cells = columns(scale, "actions", TASK) + columns(scale, "fast", TASK)
+        head = table(outcomes, rows.titles(self.jobs(scale)), cells, VIDEO, printed)
         claims = [Claim("vid_ode", worse, TASK, data, VIDEO) for data in sets for worse in BASELINES]
         own = [Claim(rows.OURS, "vid_ode", TASK, data, VIDEO) for data in sets]
         parts = [head, "What the paper claims of it:\n", judged(claims, outcomes)]
@@ -42,9 +45,6 @@ class Table2(Experiment):
 
 def margins(outcomes: Outcomes, slow: list[str], fast: list[str]) -> list[str]:
     """Whether Vid-ODE is further ahead where motion is large."""
-    from statistics import mean
-
-    from vidode.experiments.reproduction.outcomes import PSNR, Cell
 
     def margin(data: str) -> float | None:
         values = [outcomes.value(Cell(title, TASK, data), PSNR) for title in MODELS]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vidode.experiments.paper.table1 import printed
 from vidode.experiments.reproduction import rows
-from vidode.experiments.reproduction.experiment import Experiment, labels
+from vidode.experiments.reproduction.experiment import Experiment, columns, labels
 from vidode.experiments.reproduction.jobs import Job, Places
 from vidode.experiments.reproduction.outcomes import VIDEO, Claim, Outcomes, judged, table
 from vidode.experiments.reproduction.scales import Scale
@@ -28,7 +28,7 @@ class Table3(Experiment):
     def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
         """The table, and the claims."""
         sets = labels(scale, "actions")
-        head = table(outcomes, rows.titles(self.jobs(scale)), [(TASK, data) for data in sets], VIDEO, printed)
+        head = table(outcomes, rows.titles(self.jobs(scale)), columns(scale, "actions", TASK), VIDEO, printed)
         claims = [Claim("vid_ode", "unsupervised_interpolation", TASK, data, VIDEO) for data in sets]
         claims += [Claim("deep_voxel_flow", "vid_ode", TASK, data, VIDEO) for data in sets]
         own = [Claim(rows.OURS, "vid_ode", TASK, data, VIDEO) for data in sets]

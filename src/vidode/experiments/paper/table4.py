@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from vidode.experiments.reproduction import rows
-from vidode.experiments.reproduction.experiment import Experiment, labels
+from vidode.experiments.reproduction.experiment import Experiment, columns, labels
 from vidode.experiments.reproduction.jobs import Job, Places
 from vidode.experiments.reproduction.outcomes import FIELD, Claim, Outcomes, judged, table
-from vidode.experiments.reproduction.published import CLIMATE, Printed
+from vidode.experiments.reproduction.published import CAM5, CLIMATE, Printed
 from vidode.experiments.reproduction.scales import Scale
 from vidode.models import Task
 
@@ -29,7 +29,7 @@ class Table4(Experiment):
     def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
         """The table, and the claims."""
         sets = labels(scale, "weather")
-        head = table(outcomes, rows.titles(self.jobs(scale)), [(TASK, data) for data in sets], FIELD, printed)
+        head = table(outcomes, rows.titles(self.jobs(scale)), columns(scale, "weather", TASK), FIELD, printed)
         claims = [Claim("vid_ode", worse, TASK, data, FIELD) for data in sets for worse in BASELINES]
         own = [Claim(rows.OURS, "vid_ode", TASK, data, FIELD) for data in sets]
         return "\n".join(
@@ -39,4 +39,4 @@ class Table4(Experiment):
 
 def printed(title: str, task: Task, data: str) -> Printed | None:
     """The paper's scores, which are those of CAM5."""
-    return CLIMATE.get(title) if data == "CAM5" else None
+    return CLIMATE.get(title) if data == CAM5 else None

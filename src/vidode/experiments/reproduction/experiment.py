@@ -9,6 +9,7 @@ from typing import ClassVar
 from vidode.experiments.reproduction.jobs import Job, Places
 from vidode.experiments.reproduction.outcomes import Outcomes
 from vidode.experiments.reproduction.scales import DataChoice, Role, Scale
+from vidode.models import Task
 
 FLOORS = ("copy_last", "blend", "optical_flow")
 
@@ -27,6 +28,11 @@ class Experiment(ABC):
     @abstractmethod
     def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
         """The Markdown of its page. Pictures are written beside it, into `places.results`."""
+
+
+def columns(scale: Scale, role: Role, task: Task) -> list[tuple[Task, DataChoice]]:
+    """Of a table: the data sets of a role."""
+    return [(task, data) for data in scale.data.get(role, ())]
 
 
 def labels(scale: Scale, role: Role) -> list[str]:

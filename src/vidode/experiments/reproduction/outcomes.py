@@ -8,6 +8,7 @@ from statistics import mean
 
 from vidode.experiments.reproduction.jobs import Job, Outcome
 from vidode.experiments.reproduction.published import Printed
+from vidode.experiments.reproduction.scales import DataChoice
 from vidode.metrics import Protocol
 from vidode.models import Task
 from vidode.tables import NO_LPIPS, NOT_MEASURED, grid
@@ -18,13 +19,17 @@ PROTOCOL: Protocol = "vidode2021"
 
 @dataclass(frozen=True)
 class Metric:
-    """attribute: its name in scores, and in what the paper prints. better: 1 where more is, -1 where less is."""
+    """attribute: its name in scores, and in what the paper prints. better: 1 where more is, -1 where less is.
+
+    form: of ours. printed: of the paper's, where it has other digits. scale: of ours, for the paper's unit.
+    """
 
     name: str
     attribute: str
     form: str
     better: int
     scale: float = 1.0
+    printed: str = ""
 
     def written(self, value: float) -> str:
         """In a table."""
@@ -32,7 +37,7 @@ class Metric:
 
 
 SSIM = Metric("SSIM", "ssim", "{:.3f}", 1)
-LPIPS = Metric("LPIPS", "lpips", "{:.3f}", -1)
+LPIPS = Metric("LPIPS", "lpips", "{:.4f}", -1, printed="{:.3f}")
 PSNR = Metric("PSNR", "psnr", "{:.2f}", 1)
 MSE = Metric("MSE (1e-3)", "mse", "{:.3f}", -1, 1e3)
 VIDEO = (SSIM, LPIPS, PSNR)
@@ -89,22 +94,27 @@ class Outcomes:
 def table(
     outcomes: Outcomes,
     titles: Sequence[str],
-    columns: Sequence[tuple[Task, str]],
+    columns: Sequence[tuple[Task, DataChoice]],
     metrics: Sequence[Metric],
     printed: Callable[[str, Task, str], Printed | None] = lambda *_: None,
 ) -> str:
     """A line for each row, ours and the paper's number for each column; best of ours bold; spread over seeds after it.
 
-    titles: of rows. columns: task and data set.
+    titles: of rows. columns: task and data set. printed: what the paper has for a title, a task and one of its sets;
+    the sets that ours stands for share a column.
     """
-    head, body = ["model"], [[title] for title in titles]
+    added = []
     for task, data in columns:
+        theirs = {name: [printed(title, task, name) for title in titles] for name in data.stands_for}
+        theirs = {name: column for name, column in theirs.items() if any(column)}
         for metric in metrics:
-            head += [f"{data}, {task}, {metric.name}", "paper"]
-            cells = [Cell(title, task, data) for title in titles]
-            for line, ours, title in zip(body, _column(outcomes, cells, metric), titles, strict=True):
-                line += [ours, _printed(printed(title, task, data), metric)]
-    return grid(head, body)
+            cells = [Cell(title, task, data.label) for title in titles]
+            added.append([f"{data.label}, {task}, {metric.name}", *_column(outcomes, cells, metric)])
+            if theirs:
+                lines = zip(*theirs.values(), strict=True)
+                added.append([f"paper: {' / '.join(theirs)}", *(_printed(line, metric) for line in lines)])
+    head, *body = zip(["model", *titles], *added, strict=True)
+    return grid(list(head), [list(line) for line in body])
 
 
 def _column(outcomes: Outcomes, cells: Sequence[Cell], metric: Metric) -> list[str]:
@@ -125,10 +135,11 @@ def _cell(outcomes: Outcomes, cell: Cell, value: float | None, metric: Metric, b
     return (f"**{text}**" if text == best else text) + spread
 
 
-def _printed(printed: Printed | None, metric: Metric) -> str:
-    value = None if printed is None else getattr(printed, metric.attribute)
+def _printed(scores: Sequence[Printed | None], metric: Metric) -> str:
+    """Of one row, a number for each of the paper's sets."""
+    values = [getattr(each, metric.attribute) for each in scores if each is not None]
     # The paper's MSE is printed in 1e-3 already.
-    return "" if value is None else metric.form.format(value)
+    return " / ".join((metric.printed or metric.form).format(value) for value in values)
 
 
 @dataclass(frozen=True)

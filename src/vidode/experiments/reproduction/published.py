@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SETS = ("KTH Action", "Moving GIF", "Penn Action")
+CAM5 = "CAM5"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from vidode.augmentation import Augmentation
 from vidode.clip import InvalidInput
 from vidode.configuration import closest
 from vidode.datasets import Split, VideoDataset, config_class, open_dataset
+from vidode.experiments.reproduction.published import CAM5, SETS
 from vidode.hiding import RATES, sparse
 from vidode.models import Task
 from vidode.sampling import SamplingConfig
@@ -27,6 +28,7 @@ class DataChoice:
     label: in tables. name: in the catalog of data sets. options: of its configuration, beside root and cache, and
     channels of a model on it. videos: for training, which an epoch shows once. sampling, schemes: for each task, the
     windows of training and the way to hide frames that is measured. augmented: as in the paper, or not at all.
+    stands_for: the paper's sets whose printed numbers stand beside what is measured here.
     """
 
     label: str
@@ -42,6 +44,7 @@ class DataChoice:
     """Seconds in one unit of model time, for data with a clock of its own."""
     rates: tuple[int, ...] = ()
     """Of Figure 6, in percent, for which the test clips are long enough."""
+    stands_for: tuple[str, ...] = ()
 
     def configuration(self, root: Path | None, cache: Path | None) -> dict[str, Any]:
         """The options with where the files are, for data that has files."""
@@ -102,9 +105,12 @@ LONG: Mapping[Task, SamplingConfig] = {
 LONG_SCHEMES: Mapping[Task, str] = {"extrapolation": "long-extrapolation"}
 
 
-def video(label: str, name: str, videos: int, size: int, **options: Any) -> DataChoice:
+def video(
+    label: str, name: str, videos: int, size: int, stands_for: tuple[str, ...] = (), **options: Any
+) -> DataChoice:
     """A set of videos in the paper's regular windows."""
-    return DataChoice(label, name, {**options, "size": size}, (size, size), videos, REGULAR, REGULAR_SCHEMES)
+    options = {**options, "size": size}
+    return DataChoice(label, name, options, (size, size), videos, REGULAR, REGULAR_SCHEMES, stands_for=stands_for)
 
 
 SCENES: Mapping[str, Any] = {"size": (32, 32), "clips": 4, "held_out": 1}
@@ -119,6 +125,7 @@ def weather(
     rates: tuple[int, ...],
     channels: int = 3,
     videos: int = 8,
+    stands_for: tuple[str, ...] = (),
     **options: Any,
 ) -> DataChoice:
     """Fields of the atmosphere, or video, `slot` seconds apart: `rate` percent are observed before five are asked for.
@@ -139,6 +146,7 @@ def weather(
         augmented=False,
         absolute=10 * slot,
         rates=rates,
+        stands_for=stands_for,
     )
 
 
@@ -150,10 +158,10 @@ def balls(videos: int, test: int) -> DataChoice:
     )
 
 
-def scenes(label: str, **options: Any) -> DataChoice:
+def scenes(label: str, stands_for: tuple[str, ...] = (), **options: Any) -> DataChoice:
     """Generated scenes, which stand for a set of videos where nothing may be downloaded."""
     config = {**SCENES, "frames": 20, **options}
-    return DataChoice(label, "moving_scenes", config, (32, 32), 4, REGULAR, REGULAR_SCHEMES)
+    return DataChoice(label, "moving_scenes", config, (32, 32), 4, REGULAR, REGULAR_SCHEMES, stands_for=stands_for)
 
 
 KTH: Mapping[str, Any] = {"train": list(range(1, 17)), "validation": [], "test": list(range(17, 26))}
@@ -165,13 +173,17 @@ PAPER = Scale(
     seeds=(0,),
     data={
         "actions": (
-            video("KTH Action", "kth", 255, 128, **KTH),
-            video("Moving GIF", "moving_gif", 900, 128),
-            video("Penn Action", "penn_action", 1258, 128),
+            video("KTH Action", "kth", 255, 128, stands_for=SETS[:1], **KTH),
+            video("Moving GIF", "moving_gif", 900, 128, stands_for=SETS[1:2]),
+            video("Penn Action", "penn_action", 1258, 128, stands_for=SETS[2:]),
         ),
-        "ladder": (video("KTH Action", "kth", 255, 128, **KTH),),
+        "ladder": (video("KTH Action", "kth", 255, 128, stands_for=SETS[:1], **KTH),),
         "balls": (balls(1000, 50),),
-        "weather": (weather("CAM5", "hurricane", (240, 640), 3 * HOUR, 20, RATES, videos=280, min_frames=30),),
+        "weather": (
+            weather(
+                "CAM5", "hurricane", (240, 640), 3 * HOUR, 20, RATES, videos=280, stands_for=(CAM5,), min_frames=30
+            ),
+        ),
     },
 )
 BRIEF: Mapping[str, Any] = {
@@ -193,13 +205,13 @@ SMALL = Scale(
     precision="bfloat16",
     optimiser=BRIEF,
     data={
-        "actions": (video("weizmann", "weizmann", 57, 32),),
-        "ladder": (video("weizmann", "weizmann", 57, 32),),
+        "actions": (video("weizmann", "weizmann", 57, 32, stands_for=SETS),),
+        "ladder": (video("weizmann", "weizmann", 57, 32, stands_for=SETS),),
         "fast": (video("ucf101", "ucf101", 50, 32),),
         "balls": (balls(1000, 50),),
         "weather": (
             # The record is short: its test part is measured in every window there is, which overlap.
-            weather("storm", "storm", (33, 36), 6 * HOUR, 60, (), train=40, frames=14, hop=1),
+            weather("storm", "storm", (33, 36), 6 * HOUR, 60, (), stands_for=(CAM5,), train=40, frames=14, hop=1),
             weather("era5", "era5", (33, 49), HOUR, 20, RATES, channels=1, train=600, frames=30, hop=6),
             weather("weizmann, thinned", "weizmann", (32, 32), 1 / 25, 40, (), videos=57, size=32),
         ),
@@ -213,11 +225,15 @@ SMOKE = Scale(
     clips=1,
     seeds=(0,),
     data={
-        "actions": (scenes("scenes"),),
-        "ladder": (scenes("scenes"),),
+        "actions": (scenes("scenes", stands_for=SETS),),
+        "ladder": (scenes("scenes", stands_for=SETS),),
         "fast": (scenes("fast scenes", style={"slowest": 1.0}),),
         "balls": (balls(4, 1),),
-        "weather": (weather("fields", "moving_scenes", (32, 32), 1 / 25, 20, (20, 100), **SCENES, frames=30),),
+        "weather": (
+            weather(
+                "fields", "moving_scenes", (32, 32), 1 / 25, 20, (20, 100), stands_for=(CAM5,), **SCENES, frames=30
+            ),
+        ),
     },
 )
 SCALES = {scale.name: scale for scale in (SMOKE, SMALL, PAPER)}
