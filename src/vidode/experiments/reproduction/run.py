@@ -70,6 +70,6 @@ def described(scale: Scale) -> str:
     seeds = f"{len(scale.seeds)} seeds (mean ± half of the distance between them)" if scale.seeds[1:] else "one seed"
     return (
         f"Scale {scale.name}: every model at {scale.width:g} of the paper's width, {updates} of {scale.batch_size}"
-        f" clips, {seeds}. Protocol {PROTOCOL}; bold is best of ours; the paper's column stands beside each of ours, of"
-        " the paper's own data. Each row is a file in rows/ with its configuration, seed, commit and checksums."
+        f" clips, {seeds}. Protocol {PROTOCOL}; bold is best of ours; beside it what the paper prints, of its"
+        " own data. Each row is a file in rows/ with its configuration, seed, commit and checksums."
     )
