@@ -13,10 +13,12 @@ from vidode.datasets import moving_scenes
 from vidode.evaluation import Row
 from vidode.experiments import paper
 from vidode.experiments.reproduction import jobs as jobs_module
+from vidode.experiments.reproduction.curves import settled
 from vidode.experiments.reproduction.jobs import Job, Outcome, Places, carry_out, training_of
 from vidode.experiments.reproduction.outcomes import LPIPS, PSNR, SSIM, Cell, Claim, Outcomes, table
 from vidode.experiments.reproduction.published import Printed
 from vidode.experiments.reproduction.scales import PAPER, SMALL, SMOKE, scale_named
+from vidode.experiments.reproduction.steps import falls
 from vidode.metrics import Scores
 from vidode.models import model_class, names
 from vidode.sampling import collate, draw, generator_for
@@ -92,6 +94,26 @@ def test_every_table_has_the_papers_numbers_floors_and_ours(name, scale):
     made = paper.experiment(name).jobs(scale)
     assert any(job.data.stands_for for job in made)
     assert {"copy_last", "anchored_vid_ode", "vid_ode"} <= {job.model for job in made}
+
+
+def test_quality_that_falls_with_every_prediction_is_told_from_one_that_does_not():
+    def falling(*values):
+        found = outcome("a", 20.0)
+        steps = {step: Scores(1, 0.1, value, 0.5, None) for step, value in enumerate(values, 1)}
+        rows = {name: dataclasses.replace(row, by_distance=steps) for name, row in found.rows.items()}
+        cell = Cell("a", "extrapolation", SCENES.label)
+        return falls(Outcomes([dataclasses.replace(found, rows=rows)]), cell)
+
+    assert "holds (PSNR 24.00, 22.00, 21.00)" in falling(24.0, 22.0, 21.0)
+    assert "**does not hold**" in falling(24.0, 21.0, 22.0)
+
+
+def test_a_divergence_that_still_moves_has_not_converged():
+    steps = list(range(40))
+    still, moving = [9.0] * 10 + [5.0] * 30, [float(40 - step) for step in steps]
+    told = settled({("extrapolation", "x"): {"still": (steps, still), "moving": (steps, moving)}}).splitlines()
+    assert "still does not converge (x, extrapolation): **does not hold**" in told[0]
+    assert "moving does not converge (x, extrapolation): holds" in told[1]
 
 
 def test_a_row_is_read_again_and_made_again_where_what_it_is_made_from_changed(places, monkeypatch):

@@ -6,10 +6,10 @@ from vidode.experiments.reproduction import rows
 from vidode.experiments.reproduction.answers import answer, shown_clip, strips
 from vidode.experiments.reproduction.experiment import Experiment, columns, labels, picture
 from vidode.experiments.reproduction.jobs import Job, Places
-from vidode.experiments.reproduction.outcomes import PROTOCOL, VIDEO, Claim, Outcomes, judged, table
+from vidode.experiments.reproduction.outcomes import VIDEO, Cell, Claim, Outcomes, judged, table
 from vidode.experiments.reproduction.scales import Scale
+from vidode.experiments.reproduction.steps import falls, over_steps
 from vidode.models import Task
-from vidode.tables import by_distance, plot_by_distance
 
 TASK: Task = "extrapolation"
 BASELINES = (
@@ -41,9 +41,7 @@ class Figure4(Experiment):
         first = {job.title: job for job in reversed(self.jobs(scale))}
         first = {title: first[title] for title in rows.titles(self.jobs(scale))}
         sets = labels(scale, "balls")
-        found = [each for job in first.values() for each in outcomes.all_of_job(job)[:1]]
-        curves = [each.rows[PROTOCOL] for each in found]
-        plot_by_distance(curves, picture(places, "figure4-steps.png"), "frames beyond the last observed one")
+        cells = [Cell(title, TASK, data) for data in sets for title in first]
         clip, question = shown_clip(next(iter(first.values())), places)
         shown = {"truth": clip.frames[question.asked]}
         shown |= {title: answer(job, scale, places) for title, job in first.items()}
@@ -52,11 +50,10 @@ class Figure4(Experiment):
         return "\n".join(
             [
                 table(outcomes, list(first), columns(scale, "balls", TASK), VIDEO),
-                by_distance(curves),
-                "![PSNR over the steps](figure4-steps.png)\n",
+                over_steps(outcomes, cells, places, "figure4"),
                 strips(picture(places, "figure4.png"), shown),
                 "What the paper claims of it:\n",
-                judged(claims, outcomes),
+                judged(claims, outcomes) + "".join(falls(outcomes, Cell("vid_ode", TASK, data)) for data in sets),
                 "Ours:\n",
                 judged(own, outcomes),
             ]

@@ -10,6 +10,7 @@ from vidode.experiments.reproduction.experiment import Experiment, columns, labe
 from vidode.experiments.reproduction.jobs import Job, Places
 from vidode.experiments.reproduction.outcomes import PSNR, VIDEO, Cell, Claim, Outcomes, judged, table
 from vidode.experiments.reproduction.scales import Scale
+from vidode.experiments.reproduction.steps import falls, over_steps
 from vidode.models import Task
 
 TASK: Task = "extrapolation"
@@ -38,12 +39,14 @@ class Table2(Experiment):
         head = table(outcomes, rows.titles(self.jobs(scale)), cells, VIDEO, printed)
         claims = [Claim("vid_ode", worse, TASK, data, VIDEO) for data in sets for worse in BASELINES]
         own = [Claim(rows.OURS, "vid_ode", TASK, data, VIDEO) for data in sets]
-        parts = [head, "What the paper claims of it:\n", judged(claims, outcomes)]
-        parts += margins(outcomes, labels(scale, "actions"), labels(scale, "fast"))
-        return "\n".join([*parts, "Ours:\n", judged(own, outcomes)])
+        steps = [Cell(title, TASK, data) for data in sets for title in rows.titles(self.jobs(scale))]
+        parts = [head, over_steps(outcomes, steps, places, "table2")]
+        told = judged(claims, outcomes) + margins(outcomes, labels(scale, "actions"), labels(scale, "fast"))
+        told += "".join(falls(outcomes, Cell("vid_ode", TASK, data)) for data in sets)
+        return "\n".join([*parts, "What the paper claims of it:\n", told, "Ours:\n", judged(own, outcomes)])
 
 
-def margins(outcomes: Outcomes, slow: list[str], fast: list[str]) -> list[str]:
+def margins(outcomes: Outcomes, slow: list[str], fast: list[str]) -> str:
     """Whether Vid-ODE is further ahead where motion is large."""
 
     def margin(data: str) -> float | None:
@@ -53,8 +56,8 @@ def margins(outcomes: Outcomes, slow: list[str], fast: list[str]) -> list[str]:
 
     found = {data: margin(data) for data in (*slow, *fast)}
     if not fast or any(value is None for value in found.values()):
-        return ["- the margin over the others is wider where motion is large: not decided\n"]
+        return "- the margin over the others is wider where motion is large: not decided\n"
     least = min(found[data] or 0.0 for data in fast)
     verdict = "holds" if all(least > (found[data] or 0.0) for data in slow) else "**does not hold**"
     told = ", ".join(f"{data} {value:+.2f} dB" for data, value in found.items())
-    return [f"- the margin over the mean of the others is wider where motion is large: {verdict} ({told})\n"]
+    return f"- the margin over the mean of the others is wider where motion is large: {verdict} ({told})\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean
 
 from vidode.experiments.reproduction.jobs import Outcome
 
@@ -11,6 +12,9 @@ LEARNED = ("reconstruction", "likelihood", "pixel", "loss")
 """What a picture shows of a row: the first of these that it has."""
 DIVERGENCES = ("divergence_unweighted", "path")
 """Of the latent from its prior: Latent ODE's in nats, ODE2VAE's summed along its path."""
+
+STILL = 0.05
+"""Share by which a divergence that has converged still moves in its last quarter."""
 
 Panel = tuple[str, str]
 """Task and data set."""
@@ -35,7 +39,27 @@ def learning(outcomes: Sequence[Outcome], folder: Path, name: str) -> str:
             picture = f"{name}-{kind}.png"
             _draw(folder / picture, curves, relative=kind == "learning")
             parts.append(f"{told}, over the updates:\n\n![{kind}]({picture})\n")
+            parts += [settled(curves)] if kind == "divergence" else []
     return "\n".join(parts)
+
+
+def settled(curves: dict[Panel, Lines]) -> str:
+    """The paper's claim that the divergence of so large a latent does not converge, judged on each line's last quarter.
+
+    It has converged where the mean of its last tenth and that of the tenth before the last quarter differ by less than
+    `STILL` of the larger.
+    """
+    lines = []
+    for (task, data), found in curves.items():
+        for title, (_, values) in found.items():
+            tenth = max(1, len(values) // 10)
+            place = len(values) - len(values) // 4
+            before, after = mean(values[max(0, place - tenth) : max(1, place)]), mean(values[-tenth:])
+            moves = abs(after - before) >= STILL * max(abs(before), abs(after))
+            verdict = "holds" if moves else "**does not hold**"
+            told = f"{before:.3g} at three quarters of the updates, {after:.3g} at the end"
+            lines.append(f"- the divergence of {title} does not converge ({data}, {task}): {verdict} ({told})\n")
+    return "".join(lines)
 
 
 def _curves(outcomes: Sequence[Outcome], columns: Sequence[str]) -> dict[Panel, Lines]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from vidode.experiments.reproduction.jobs import Job, Outcome
+from vidode.experiments.reproduction.jobs import Outcome
 from vidode.experiments.reproduction.published import Printed
 from vidode.experiments.reproduction.scales import DataChoice
 from vidode.metrics import Protocol
@@ -70,10 +70,6 @@ class Outcomes:
     def all_of(self, cell: Cell) -> list[Outcome]:
         """Every seed's outcome."""
         return self._by_cell.get(cell, [])
-
-    def all_of_job(self, job: Job) -> list[Outcome]:
-        """Every seed's outcome of the row that a job belongs to."""
-        return self.all_of(Cell(job.title, job.task, job.data.label))
 
     def values(self, cell: Cell, metric: Metric) -> list[float]:
         """Every seed's number; none where it was not measured."""
