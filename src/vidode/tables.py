@@ -45,7 +45,7 @@ def plot_by_distance(rows: Sequence[Row], path: Path, axis: str) -> None:
     from matplotlib.figure import Figure
 
     sets = _unique(row.data for row in rows)
-    figure = Figure(figsize=(4.2 * len(sets), 3.6), layout="constrained")
+    figure = Figure(figsize=(4.2 * len(sets) + 2.2, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
     for panel, data in zip(figure.subplots(1, len(sets), squeeze=False)[0], sets, strict=True):
         for row in (row for row in rows if row.data == data):
@@ -56,7 +56,7 @@ def plot_by_distance(rows: Sequence[Row], path: Path, axis: str) -> None:
         panel.set_ylabel("PSNR (dB)")
         panel.xaxis.get_major_locator().set_params(integer=True)
         panel.grid(alpha=0.3)
-    panel.legend(fontsize="small")
+    figure.legend(*panel.get_legend_handles_labels(), loc="outside right upper", fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, format="png", metadata={"Software": None})
 
