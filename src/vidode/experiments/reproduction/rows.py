@@ -56,12 +56,12 @@ def floors(task: Task, scale: Scale, role: Role) -> list[Job]:
 
 def _withheld(data: DataChoice, task: Task) -> SamplingConfig:
     regular = data.sampling[task]
-    if regular.scheme == "sparse":
-        return regular
+    window = regular.length(task)
     if task == "interpolation":
-        return SamplingConfig("withheld", 1.0, window=regular.length(task) - 1, queries=2, max_hidden=1)
-    # Beyond the end the model goes gap by gap: one gap is what it has to learn.
-    return SamplingConfig("withheld", 0.0, window=regular.length(task), queries=1, max_hidden=1, max_beyond=1)
+        return SamplingConfig("withheld", 1.0, window=window - 1, queries=2, max_hidden=1)
+    # Beyond the end the model goes gap by gap: one gap is what it has to learn, of every length that is observed.
+    gap = 1 if regular.scheme == "regular" else round((window - regular.frames_out - 1) / (regular.frames_in - 1))
+    return SamplingConfig("withheld", 0.0, window=window, queries=1, max_hidden=gap, max_beyond=1)
 
 
 def _among_the_inputs(data: DataChoice, task: Task) -> SamplingConfig:
