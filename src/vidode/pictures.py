@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -22,15 +23,24 @@ SHOWN_RATE = 20
 """Frames a second of a GIF; viewers keep up with that."""
 CAPTION = 14
 """Height of the captions in pixels."""
+MARGIN = 3
+"""Pixels before and after a caption."""
 
 
-def write_strips(path: Path, strips: Sequence[Tensor], enlarged: int = 1) -> None:
+def write_strips(path: Path, strips: Sequence[Tensor], enlarged: int = 1, names: Sequence[str] = ()) -> None:
     """A PNG with a row for each strip of frames (T, C, H, W) in [0, 1], written whole or not at all.
 
-    One channel is grey; of more, the first three are colours. enlarged: by a whole number.
+    One channel is grey; of more, the first three are colours. enlarged: by a whole number. names: of the rows, before
+    them.
     """
     columns = max(len(frames) for frames in strips)
-    rows = torch.cat([_strip(_enlarged(as_colour(frames), enlarged), columns) for frames in strips], dim=1)
+    shown = [_strip(_enlarged(as_colour(frames), enlarged), columns) for frames in strips]
+    if names:
+        width = max(_width(name) for name in names)
+        shown = [
+            torch.cat([_beside(name, width, strip), strip], dim=2) for name, strip in zip(names, shown, strict=True)
+        ]
+    rows = torch.cat(shown, dim=1)
     pixels = (rows.clamp(0, 1) * 255).round().to(torch.uint8)  # (3, H, W)
     draft = path.with_suffix(".part")
     Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy()).save(draft, format="PNG")
@@ -67,7 +77,18 @@ def _enlarged(frames: Tensor, times: int) -> Tensor:
     return frames.repeat_interleave(times, dim=-2).repeat_interleave(times, dim=-1)
 
 
+def _width(text: str) -> int:
+    """Of a caption in pixels."""
+    return 2 * MARGIN + math.ceil(ImageDraw.Draw(Image.new("RGB", (1, 1))).textlength(text))
+
+
+def _beside(text: str, width: int, strip: Tensor) -> Tensor:
+    """A caption (3, H, width) as high as a strip (3, H, W)."""
+    caption = _caption(text, width)[:, : strip.shape[1]]
+    return functional.pad(caption, (0, 0, 0, strip.shape[1] - caption.shape[1]))
+
+
 def _caption(text: str, width: int) -> Tensor:
     image = Image.new("RGB", (width, CAPTION))
-    ImageDraw.Draw(image).text((3, 1), text, fill="white")
+    ImageDraw.Draw(image).text((MARGIN, 1), text, fill="white")
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vidode.experiments.paper import table1, table2, table3
+from vidode.experiments.reproduction import rows
 from vidode.experiments.reproduction.answers import answer, shown_clip, strips
 from vidode.experiments.reproduction.experiment import Experiment, one_of, picture
 from vidode.experiments.reproduction.jobs import Job, Places
@@ -22,11 +23,15 @@ class Figure5(Experiment):
     title = "Figure 5: the same clip by every model"
 
     def jobs(self, scale: Scale) -> list[Job]:
-        """Of Tables 1 to 3, from the first seed."""
+        """Of Tables 1 to 3, and ours, from the first seed."""
         data = one_of(scale, "actions")
         if data is None:
             return []
-        return [Job(name, task, data, scale.seeds[0]) for task in TASKS for name in MODELS[task]]
+        made = []
+        for task in TASKS:
+            made += [Job(name, task, data, scale.seeds[0]) for name in MODELS[task]]
+            made += rows.first(rows.ours(task, scale, "actions"), scale, data)
+        return made
 
     def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
         """A picture for each task."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from vidode.experiments.paper.table4 import MODELS, TASK
+from vidode.experiments.reproduction import rows
 from vidode.experiments.reproduction.answers import answer, shown_clip
 from vidode.experiments.reproduction.experiment import Experiment, picture
 from vidode.experiments.reproduction.jobs import Job, Places
@@ -17,6 +20,8 @@ WIND = (1, 2)
 """Channels eastward and northward of the fields; the first is pressure."""
 ARROWS = 14
 """Along the longer side, about."""
+FASTEST = 6
+"""A panel is as wide as so many of the longest arrows."""
 
 
 class Figure7(Experiment):
@@ -25,9 +30,10 @@ class Figure7(Experiment):
     title = "Figure 7: wind"
 
     def jobs(self, scale: Scale) -> list[Job]:
-        """The models of Table 4 on the first fields that have wind."""
+        """The models of Table 4 and ours on the first fields that have wind."""
         data = _windy(scale)
-        return [] if data is None else [Job(name, TASK, data, scale.seeds[0]) for name in MODELS]
+        theirs = [] if data is None else [Job(name, TASK, data, scale.seeds[0]) for name in MODELS]
+        return theirs + rows.first(rows.ours(TASK, scale, "weather"), scale, data)
 
     def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
         """One picture."""
@@ -35,31 +41,42 @@ class Figure7(Experiment):
         if not jobs:
             return "This scale has no fields with wind.\n"
         clip, question = shown_clip(jobs[0], places)
-        rows = {"truth": clip.frames[question.asked], **{job.title: answer(job, scale, places) for job in jobs}}
-        draw(picture(places, "figure7.png"), rows)
-        return "Colour is pressure, scaled to its range in training.\n\n![figure7](figure7.png)\n"
+        shown = {"truth": clip.frames[question.asked], **{job.title: answer(job, scale, places) for job in jobs}}
+        seen = torch.ones(()) if clip.valid is None else clip.valid[question.asked].all(dim=1, keepdim=True)
+        shown = {name: frames.where(seen.bool(), math.nan) for name, frames in shown.items()}
+        fields = {name: _physical(jobs[0], places, frames) for name, frames in shown.items()}
+        draw(picture(places, "figure7.png"), fields)
+        return "Colour is pressure, arrows are wind; blank is where nothing was measured.\n\n![figure7](figure7.png)\n"
 
 
-def draw(path: Path, rows: dict[str, Tensor]) -> None:
-    """Arrows of fields (K, C, H, W) for each row. Winds are scaled to [0, 1], so that still air is at their mean."""
+def draw(path: Path, shown: dict[str, Tensor]) -> None:
+    """Arrows of fields (K, C, H, W) for each row; NaN is blank. The first row gives colours and arrows their scale."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    steps = len(next(iter(rows.values())))
-    figure = Figure(figsize=(2.4 * steps, 2.3 * len(rows)), layout="constrained")
+    truth = next(iter(shown.values()))
+    figure = Figure(figsize=(2.4 * len(truth), 2.3 * len(shown)), layout="constrained")
     FigureCanvasAgg(figure)
-    still = next(iter(rows.values()))[:, list(WIND)].mean(dim=(0, 2, 3))
-    for line, (name, frames) in zip(figure.subplots(len(rows), steps, squeeze=False), rows.items(), strict=True):
+    pressure, speed = truth[:, 0].nan_to_num(nan=float(truth[:, 0].nanmean())), truth[:, list(WIND)].norm(dim=1)
+    limits = {"vmin": float(pressure.min()), "vmax": float(pressure.max())}
+    longest = float(speed.nan_to_num(nan=0.0).max()) or 1.0
+    for line, (name, frames) in zip(figure.subplots(len(shown), len(truth), squeeze=False), shown.items(), strict=True):
         for panel, frame in zip(line, frames, strict=True):
             every = max(1, max(frame.shape[-2:]) // ARROWS)
-            panel.imshow(frame[0].numpy(), origin="lower", cmap="coolwarm", vmin=0, vmax=1)
-            east, north = (frame[list(WIND)] - still[:, None, None])[:, ::every, ::every].numpy()
+            panel.imshow(frame[0].numpy(), origin="lower", cmap="coolwarm", **limits)
+            east, north = frame[list(WIND)][:, ::every, ::every].numpy()
             y, x = (range(0, side, every) for side in frame.shape[-2:])
-            panel.quiver(list(x), list(y), east, north, scale=4)
+            panel.quiver(list(x), list(y), east, north, scale=FASTEST * longest)
             panel.set_xticks([])
             panel.set_yticks([])
         line[0].set_ylabel(name, fontsize="small")
-    figure.savefig(path, dpi=90, format="png", metadata={"Software": None})
+    figure.savefig(path, dpi=70, format="png", metadata={"Software": None})
+
+
+def _physical(job: Job, places: Places, frames: Tensor) -> Tensor:
+    """Fields (K, C, H, W) in their units, so that no wind is no arrow; as they are where the data has none."""
+    scaling = getattr(job.data.open("test", places.data, places.cache), "scaling", None)
+    return frames if scaling is None else torch.from_numpy(scaling.physical(frames.numpy()))
 
 
 def _windy(scale: Scale) -> DataChoice | None:

@@ -47,6 +47,6 @@ def prediction_at(job: Job, scale: Scale, places: Places, slots: Sequence[float]
 
 
 def strips(path: Path, rows: dict[str, Tensor], enlarged: int = 2) -> str:
-    """A PNG with a row of frames for each name, and the Markdown that shows and explains it."""
-    write_strips(path, list(rows.values()), enlarged)
-    return f"From top to bottom: {', '.join(rows)}.\n\n![{path.stem}]({path.name})\n"
+    """A PNG with a row of frames for each name, and the Markdown that shows it."""
+    write_strips(path, list(rows.values()), enlarged, list(rows))
+    return f"![{', '.join(rows)}]({path.name})\n"

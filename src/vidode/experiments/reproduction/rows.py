@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from vidode.experiments.reproduction.experiment import FLOORS
@@ -71,11 +70,11 @@ def _among_the_inputs(data: DataChoice, task: Task) -> SamplingConfig:
     return SamplingConfig("withheld", 0.0, window=regular.frames_in, queries=1, max_hidden=1, max_beyond=1)
 
 
+def first(jobs: list[Job], scale: Scale, data: DataChoice | None) -> list[Job]:
+    """Those on a data set from the scale's first seed."""
+    return [job for job in jobs if job.data == data and job.seed == scale.seeds[0]]
+
+
 def titles(jobs: list[Job]) -> list[str]:
     """Of rows, in order, once each."""
     return list(dict.fromkeys(job.title for job in jobs))
-
-
-def with_seed(job: Job, seed: int) -> Job:
-    """The same job from another seed."""
-    return replace(job, seed=seed)
