@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vidode.clip import InvalidInput
-from vidode.hiding import SCHEMES, questions, scheme
+from vidode.hiding import RATES, SCHEMES, questions, scheme
 
 EXHAUSTIVE = {
     "every-second": lambda length: length - (length + 1) % 2,
@@ -111,3 +111,12 @@ def test_a_clip_that_is_too_short_has_no_question(name, least):
 def test_an_unknown_scheme_names_the_closest():
     with pytest.raises(InvalidInput, match="did you mean 'every-second'"):
         scheme("every-secnd")
+
+
+@pytest.mark.parametrize("length", [30, 44])
+def test_at_every_rate_the_same_frames_are_asked_for_right_after_the_last_seen(length):
+    found = [questions(f"sparse-{rate}", length, 0, 0)[0] for rate in RATES]
+    for rate, question in zip(RATES, found, strict=True):
+        assert question.asked.tolist() == list(range(length - 5, length))
+        assert int(question.seen[-1]) == length - 6
+        assert int(question.seen[-1] - question.seen[0]) == 5 * 100 // rate - 1

@@ -9,10 +9,11 @@ regular-extrapolation     0 ... 4 of the first ten                      5 ... 9
 long-extrapolation        0 ... 9 of the first twenty                   10 ... 19
 irregular-interpolation   first, last and 8 others of the first twenty  the other ten
 irregular-extrapolation   first and 4 others of the first ten           5 of the ten after, the last among them
-sparse-20 ... sparse-100  5 of the first 25 (20 %) ... 5 (100 %)        the next five
+sparse-20 ... sparse-100  5 of the 25 (20 %) ... 5 (100 %) before them  the last five
 
 The last ten are the windows of Vid-ODE (AAAI 2021), which measures one from the start of each clip; the long ones are
-those of its bouncing balls, the sparse ones of its climate data.
+those of its bouncing balls, the sparse ones of its climate data. Those lie at the end of a clip, so that at every rate
+the same frames are asked for: from its start, a lower rate would ask for later ones.
 """
 
 from __future__ import annotations
@@ -92,12 +93,14 @@ def _beyond_5(length: int, generator: Generator) -> list[Question]:
     ]
 
 
-def _window(config: SamplingConfig, task: Task) -> Scheme:
+def _window(config: SamplingConfig, task: Task, at_the_end: bool = False) -> Scheme:
     def ask(length: int, generator: Generator) -> list[Question]:
-        if length < config.length(task):
+        start = length - config.length(task)
+        if start < 0:
             return []
         selection = select(config, task, generator, test=True)
-        return [Question(selection.seen, selection.asked)]
+        start = start if at_the_end else 0
+        return [Question(start + selection.seen, start + selection.asked)]
 
     return Scheme(task, ask)
 
@@ -123,5 +126,5 @@ SCHEMES: dict[str, Scheme] = {
     "long-extrapolation": _window(LONG, "extrapolation"),
     "irregular-interpolation": _window(IRREGULAR, "interpolation"),
     "irregular-extrapolation": _window(IRREGULAR, "extrapolation"),
-    **{f"sparse-{rate}": _window(sparse(rate), "extrapolation") for rate in RATES},
+    **{f"sparse-{rate}": _window(sparse(rate), "extrapolation", at_the_end=True) for rate in RATES},
 }
