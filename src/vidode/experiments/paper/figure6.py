@@ -28,7 +28,11 @@ class Figure6(Experiment):
     def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
         """A curve for each row with its spread over seeds, the numbers, and the claims."""
         parts, titles = [], rows.titles(self.jobs(scale))
-        for data in (data.label for data in scale.data.get("weather", ()) if data.rates):
+        for choice in (data for data in scale.data.get("weather", ()) if data.rates):
+            data = choice.label
+            parts.append(
+                f"{data}: trained as in Table 4 ({choice.schemes[TASK]}); the same frames asked at every rate.\n"
+            )
             for metric in (MSE, LPIPS):
                 curves = curves_of(outcomes, titles, data, metric)
                 if not all(curve for curve in curves.values()):
