@@ -12,9 +12,11 @@ from vidode.clip import InvalidInput
 from vidode.datasets import moving_scenes
 from vidode.evaluation import Row
 from vidode.experiments import paper
+from vidode.experiments.reproduction import answers
 from vidode.experiments.reproduction import jobs as jobs_module
+from vidode.experiments.reproduction.answers import answer, answer_at
 from vidode.experiments.reproduction.curves import settled
-from vidode.experiments.reproduction.jobs import Job, Outcome, Places, carry_out, training_of
+from vidode.experiments.reproduction.jobs import Job, Outcome, Places, carry_out, load_trained, training_of
 from vidode.experiments.reproduction.outcomes import LPIPS, PSNR, SSIM, Cell, Claim, Outcomes, table
 from vidode.experiments.reproduction.published import Printed
 from vidode.experiments.reproduction.scales import PAPER, SMALL, SMOKE, scale_named
@@ -157,6 +159,20 @@ def test_a_run_of_an_older_configuration_does_not_stand_in_the_way(places):
     values = json.loads((places.results / "rows" / f"{old.name}.json").read_text())
     assert values["model"]["configuration"]["width"] == 4
     assert len(list((places.runs / "smoke").iterdir())) == 2
+
+
+def test_answers_for_pictures_are_kept_until_the_training_or_the_question_changes(places, monkeypatch):
+    job = Job("deep_voxel_flow", "extrapolation", SCENES)
+    first = answer(job, SMOKE, places)
+    at = answer_at(job, SMOKE, places, [5.0, 6.0], ["flow"], "figure1")
+    assert at["flow"].shape[0] == 2
+    monkeypatch.setattr(answers, "load_trained", lambda *_: pytest.fail("trained again"))
+    torch.testing.assert_close(answer(job, SMOKE, places), first, rtol=0, atol=0)
+    torch.testing.assert_close(answer_at(job, SMOKE, places, [5.0, 6.0], ["flow"], "figure1"), at, rtol=0, atol=0)
+    monkeypatch.setattr(answers, "load_trained", load_trained)
+    assert len(answer_at(job, SMOKE, places, [5.0], ["flow"], "figure1")["flow"]) == 1
+    other = answer(job, dataclasses.replace(SMOKE, steps=3), places)
+    assert not torch.equal(other, first)
 
 
 def test_options_of_a_row_keep_the_widths_of_the_scale(places):

@@ -126,6 +126,45 @@ def test_sparse_windows_keep_their_ends_and_the_longest_gap(max_gap):
     assert max_gap < 16 or inner == set(range(1, 19))
 
 
+def test_a_sparse_window_is_seen_at_every_rate_while_training_and_whole_in_a_test():
+    config = SamplingConfig("sparse", window=25, least_span=5)
+    chosen = [select(config, "extrapolation", generator_for(seed)) for seed in range(300)]
+    assert {int(each.seen[0]) for each in chosen} == set(range(16))
+    for each in chosen:
+        assert each.seen[-1] == 19
+        assert len(each.seen.unique()) == 5
+        assert each.asked.tolist() == [20, 21, 22, 23, 24]
+    whole = SamplingConfig("sparse", window=25)
+    for seed in range(5):
+        tested = select(config, "extrapolation", generator_for(seed), test=True)
+        assert tested.seen.equal(select(whole, "extrapolation", generator_for(seed)).seen)
+
+
+@pytest.mark.parametrize("scheme", ["regular", "irregular", "sparse"])
+def test_training_may_ask_for_fewer_frames_and_a_test_asks_for_all(scheme):
+    config, whole = SamplingConfig(scheme, ask=2), SamplingConfig(scheme)
+    asked = set()
+    for seed in range(100):
+        chosen, all_of_it = (select(each, "extrapolation", generator_for(seed)) for each in (config, whole))
+        assert chosen.seen.equal(all_of_it.seen)
+        assert len(chosen.asked) == 2
+        assert chosen.asked.diff() > 0
+        assert set(chosen.asked.tolist()) <= set(all_of_it.asked.tolist())
+        asked |= set(chosen.asked.tolist())
+        tested = select(config, "extrapolation", generator_for(seed), test=True)
+        assert len(tested.asked) == 5
+    assert len(asked) >= 5
+
+
+@pytest.mark.parametrize("scheme", ["regular", "irregular", "sparse"])
+def test_within_the_inputs_nothing_else_is_shown(scheme):
+    for seed in range(50):
+        whole = select(SamplingConfig(scheme), "extrapolation", generator_for(seed))
+        chosen = select(SamplingConfig(scheme, within=True), "extrapolation", generator_for(seed))
+        assert [*chosen.seen.tolist(), *chosen.asked.tolist()] == whole.seen.tolist()
+        assert len(chosen.asked) == 1
+
+
 def test_a_sparse_window_without_room_is_regular():
     chosen = select(SamplingConfig("sparse", window=10), "extrapolation", generator_for(0))
     assert chosen.seen.tolist() == [0, 1, 2, 3, 4]
@@ -246,6 +285,11 @@ def test_a_test_reads_from_the_start():
         ({"frames_in": 0}, "frames_in is 0"),
         ({"scheme": "sparse", "window": 9}, "window is 9; expected at least 10"),
         ({"scheme": "sparse", "interpolation": 0.5}, "interpolation is 0.5"),
+        ({"scheme": "sparse", "least_span": 4}, "least_span is 4; expected 5 frames that are seen to 15"),
+        ({"scheme": "sparse", "least_span": 16}, "least_span is 16; expected 5"),
+        ({"ask": -1}, "ask is -1"),
+        ({"within": True, "interpolation": 0.5}, "within is true of the regular scheme with interpolation 0.5"),
+        ({"within": True, "scheme": "withheld"}, "within is true of the withheld scheme"),
         ({"scheme": "sparse", "window": 80}, "do not span it"),
         ({"stride": 0}, "stride is 0"),
         ({"scheme": "irregular", "window": 9}, "window is 9; expected at least 10"),

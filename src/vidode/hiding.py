@@ -19,7 +19,7 @@ the same frames are asked for: from its start, a lower rate would ask for later 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
@@ -112,6 +112,11 @@ RATES = (20, 40, 60, 80, 100)
 def sparse(rate: int) -> SamplingConfig:
     """Five frames out of 5 / r successive ones, r being the rate in percent, and the five after them."""
     return SamplingConfig(scheme="sparse", window=round(5 * 100 / rate) + 5, frames_in=5, frames_out=5)
+
+
+def every_rate(lowest: int) -> SamplingConfig:
+    """The same at every rate from 100 % down to the lowest, for training."""
+    return replace(sparse(lowest), least_span=5)
 
 
 REGULAR = SamplingConfig(scheme="regular")

@@ -15,7 +15,12 @@ withheld      Of W frames, some are hidden at random and `queries` of them asked
               1 to max_beyond after its end.
 
 sparse        Extrapolation alone. Of the first W - frames_out frames, the first, the last and frames_in - 2 others are
-              seen, no two of them farther apart than max_gap frames; the frames_out after them are asked.
+              seen, no two of them farther apart than max_gap frames; the frames_out after them are asked. With
+              least_span, what is seen spans fewer frames, from so many up to all of those: training then meets every
+              rate of sampling. A test spans them all.
+
+Of what these ask, training may take fewer frames at random (`ask`), or, in extrapolation, none: `within` asks for the
+last frame that is seen, out of the others, so that nothing beyond the inputs is ever shown.
 
 With a stride s, a window has s times as many frames, and the scheme sees every sth of them alone.
 
@@ -49,9 +54,10 @@ class SamplingConfig:
 
     interpolation: share of the batches, 0 to 1, that are interpolated; the others are extrapolated.
     frames_in, frames_out: of the regular, irregular and sparse schemes. window: frames of the others than the regular.
-    queries, max_hidden, max_beyond: of the withheld scheme. max_gap: of the sparse one. supervised: interpolation of
-    the regular and irregular schemes asks for the hidden frames in training too, as in a test; the paper's training
-    asks for the observed ones.
+    queries, max_hidden, max_beyond: of the withheld scheme. max_gap, least_span: of the sparse one; a least_span of 0
+    is all that the window has. ask, within: see the module; an `ask` of 0 is all.
+    supervised: interpolation of the regular and irregular schemes asks for the hidden frames in training too, as in a
+    test; the paper's training asks for the observed ones.
     """
 
     scheme: Literal["regular", "irregular", "withheld", "sparse"] = "regular"
@@ -63,13 +69,22 @@ class SamplingConfig:
     max_hidden: int = 3
     max_beyond: int = 3
     max_gap: int = 16
+    least_span: int = 0
     stride: int = 1
+    ask: int = 0
+    within: bool = False
     supervised: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.interpolation <= 1:
             raise InvalidInput(f"interpolation is {self.interpolation}; expected a share of the batches from 0 to 1")
-        require_at_least(self, frames_in=1, frames_out=1, queries=1, max_hidden=1, max_beyond=1, max_gap=1, stride=1)
+        counts = ("frames_in", "frames_out", "queries", "max_hidden", "max_beyond", "max_gap", "stride")
+        require_at_least(self, **dict.fromkeys(counts, 1), ask=0)
+        if self.within and (self.interpolation > 0 or self.scheme == "withheld"):
+            raise InvalidInput(
+                f"within is true of the {self.scheme} scheme with interpolation {self.interpolation}; expected one of"
+                " the others, and 0"
+            )
         least = _least_window(self)
         if self.window < least:
             raise InvalidInput(f"window is {self.window}; expected at least {least} for what is seen and asked of it")
@@ -122,6 +137,9 @@ def select(config: SamplingConfig, task: Task, generator: Generator, test: bool 
     """Draw what is seen and asked in a window of `config.length(task)` frames. K is the same at every draw."""
     choose = {"regular": _regular, "irregular": _irregular, "withheld": _withheld, "sparse": _sparse}[config.scheme]
     seen, asked = choose(config, task, generator, test)
+    if not test:
+        seen, asked = (seen[:-1], seen[-1:]) if config.within else (seen, asked)
+        asked = asked[_subset(range(len(asked)), config.ask, generator)] if config.ask else asked
     return Selection(seen * config.stride, asked * config.stride)
 
 
@@ -189,9 +207,11 @@ def first_window(clip: Clip, config: SamplingConfig, task: Task) -> Clip:
 
 def _sparse(config: SamplingConfig, task: Task, generator: Generator, test: bool) -> tuple[Tensor, Tensor]:
     last = config.window - config.frames_out - 1
+    spare = 0 if test or not config.least_span else last + 1 - config.least_span
+    first = _below(spare + 1, generator) if spare else 0
     while True:  # a draw with a longer gap is drawn again, so that every other set stays equally likely
-        inner = _subset(range(1, last), config.frames_in - 2, generator)
-        seen = torch.tensor([0, *inner, last])
+        inner = _subset(range(first + 1, last), config.frames_in - 2, generator)
+        seen = torch.tensor([first, *inner, last])
         if int(seen.diff().max()) <= config.max_gap:
             return seen, torch.arange(last + 1, config.window)
 
@@ -268,6 +288,11 @@ def _remeasured(observed: Clip) -> Clip:
 
 def _least_window(config: SamplingConfig) -> int:
     if config.scheme == "sparse":
+        if config.least_span and not config.frames_in <= config.least_span <= config.window - config.frames_out:
+            raise InvalidInput(
+                f"least_span is {config.least_span}; expected {config.frames_in} frames that are seen to"
+                f" {config.window - config.frames_out} of the window"
+            )
         if config.interpolation > 0 or config.frames_in < 2:
             raise InvalidInput(
                 f"interpolation is {config.interpolation} and frames_in {config.frames_in} of the sparse scheme;"

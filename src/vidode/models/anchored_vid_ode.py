@@ -18,21 +18,22 @@ time: both sides share their weights, and the side after the query runs in negat
 a : 1 - a, so that at an observed time the frame is the observed one.
 
 More than a gap beyond either end it goes on gap by gap, from frames that it made (blocks/beyond.py): motion told
-between two frames one gap apart is better than motion told over many. While training it answers directly.
+between two frames one gap apart is better than motion told over many. While training it answers directly. Fields that
+change in place more than they move, seen at gaps of many lengths, are better answered at once (`beyond`).
 
 G works at an eighth, twice at a quarter, and at a half of the frame size; at each it sees the features brought to the
 query by the motion so far and their local correlation, brought there too, and weighs the shifts. At the frame size an
-encoder-decoder adds what matching leaves unsaid, as in Deep Voxel Flow (Liu et al., ICCV 2017). Mask and difference
-come last, from the frames as they were brought. Estimating flow at the query from coarse to fine follows
-intermediate-flow networks (Huang et al., RIFE, ECCV 2022), correlation PWC-Net (Sun et al., CVPR 2018) and, at the
-query's place, BMBC (Park et al., ECCV 2020), the time-weighted blend Super SloMo (Jiang et al., CVPR 2018).
+encoder-decoder, which the states join, adds what matching leaves unsaid, as in Deep Voxel Flow (Liu et al., ICCV 2017).
+Mask and difference come last, from the frames as they were brought. Estimating flow at the query from coarse to fine
+follows intermediate-flow networks (Huang et al., RIFE, ECCV 2022), correlation PWC-Net (Sun et al., CVPR 2018) and, at
+the query's place, BMBC (Park et al., ECCV 2020), the time-weighted blend Super SloMo (Jiang et al., CVPR 2018).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -40,6 +41,7 @@ from torch import Tensor, nn
 
 from vidode.blocks.anchors import HINTS, Anchors, anchors_of, at_query, flows, gate, odds_of_b
 from vidode.blocks.beyond import gap_by_gap
+from vidode.blocks.context import ContextEncoder, with_age
 from vidode.blocks.frames import pad_to_multiple
 from vidode.blocks.matching import Pyramid, Stage, convolution
 from vidode.blocks.recurrent import OdeConvGRU
@@ -66,24 +68,28 @@ class AnchoredVidOdeConfig:
     """What the network is made of.
 
     neighbours: observations seen on each side of a query. width: channels of the finest features. latent: channels of
-    the ODE-ConvGRU, at an eighth of the frame size; 0 leaves it out, which is the two-frame network of the ablation.
+    the ODE-ConvGRU; 0 leaves it out, which is the two-frame network of the ablation. context: what it reads, features
+    of its "own" at a quarter of the frame size, or those of "matching" at an eighth, as the shipped weights do.
     reach: radius of the local correlation, in cells. refine: channels of the finest map of the encoder-decoder that
-    corrects the motion; 0 leaves it out. work_side: longer side in pixels above which motion, mask and difference are
-    estimated on a reduced copy of the frames and applied at full size; 0 never reduces.
+    corrects motion, mask and difference; 0 leaves it out. beyond: see the module. work_side: longer side in pixels
+    above which motion, mask and difference are estimated on a reduced copy of the frames and applied at full size; 0
+    never reduces.
     """
 
     channels: int = 3
     neighbours: int = 2
     width: int = 16
-    latent: int = 32
+    latent: int = 128
+    context: Literal["own", "matching"] = "own"
     reach: int = 4
     refine: int = 32
+    beyond: Literal["gap_by_gap", "at_once"] = "gap_by_gap"
     work_side: int = 0
     time_scale: TimeScale = field(default_factory=TimeScale)
     solver: Solver = field(default_factory=lambda: Solver("rk4", step=0.1))
 
     def __post_init__(self) -> None:
-        require_at_least(self, neighbours=1, refine=0)
+        require_at_least(self, neighbours=1, latent=0, refine=0)
 
 
 class AnchoredVidOde(VideoModel):
@@ -98,12 +104,15 @@ class AnchoredVidOde(VideoModel):
         super().__init__()
         self.config = config
         self.encoder = Pyramid(config.channels, config.width)
-        self.context = OdeConvGRU(4 * config.width, config.latent, config.latent // 2) if config.latent else None
+        own = config.context == "own" and config.latent > 0
+        self.context_encoder = ContextEncoder(config.channels, config.width, config.latent) if own else None
+        read = config.latent + 1 if own else 4 * config.width
+        self.context = OdeConvGRU(read, config.latent, config.latent // 2) if config.latent else None
         self.decoder = MotionDecoder(config)
 
     def forward(self, observed: Batch, query: Tensor) -> Prediction:
         """See `VideoModel.forward`. Flow and warped hold two fields and two frames, A's and B's; latent is A's."""
-        if self.training:
+        if self.training or self.config.beyond == "at_once":
             return self._answer(observed, query)
         return Prediction(**gap_by_gap(self._parts, observed, query, self.config.neighbours))  # type: ignore[arg-type]
 
@@ -116,8 +125,8 @@ class AnchoredVidOde(VideoModel):
         seen = windows(observed, query, self.config.neighbours, self.config.time_scale)
         anchors = anchors_of(seen)
         frames = work_frames(observed.frames, self.config.work_side)  # (B, T, C, h, w)
-        features = self._features(frames)
-        latents = self._latents(features[-1], seen, anchors)  # two of (Q, D, h/8, w/8)
+        features = self._of_frames(self.encoder, frames)
+        latents = self._latents(self._read(frames, features), seen, anchors)  # two of (Q, D, ...)
         draft = self._draft(frames, features, latents, anchors)
         size = (observed.frames.shape[-2], observed.frames.shape[-1])
         prediction = compose(observed.frames, full_size(draft, size, self.config.work_side), anchors)
@@ -131,7 +140,7 @@ class AnchoredVidOde(VideoModel):
     @classmethod
     def sized(cls, share: float, size: tuple[int, int]) -> dict[str, Any]:
         """See `VideoModel.sized`."""
-        return scaled(AnchoredVidOdeConfig(), share, "width", "refine")
+        return scaled(AnchoredVidOdeConfig(), share, "width", "latent", "refine")
 
     def _alone(self, x: Tensor) -> bool:
         """Whether each frame, window and query is worked on by itself: when a processor answers.
@@ -141,10 +150,15 @@ class AnchoredVidOde(VideoModel):
         """
         return not self.training and x.device.type == "cpu"
 
-    def _features(self, frames: Tensor) -> list[Tensor]:
-        """E of every frame (B, T, C, h, w): three maps (B, T, F, ...)."""
+    def _read(self, frames: Tensor, features: list[Tensor]) -> Tensor:
+        """What the recurrence reads (B, T, F, ...) of frames (B, T, C, h, w) or of their features."""
+        encoder = self.context_encoder
+        return features[-1] if encoder is None else self._of_frames(lambda flat: [encoder(flat)], frames)[0]
+
+    def _of_frames(self, encoder: Callable[[Tensor], list[Tensor]], frames: Tensor) -> list[Tensor]:
+        """An encoder's maps (B, T, F, ...) of every frame (B, T, C, h, w)."""
         flat = frames.flatten(0, 1)
-        levels = map(self.encoder, torch.split(flat, 1)) if self._alone(frames) else [self.encoder(flat)]
+        levels = map(encoder, torch.split(flat, 1)) if self._alone(frames) else [encoder(flat)]
         return [torch.cat(level).view(*frames.shape[:2], *level[0].shape[1:]) for level in zip(*levels, strict=True)]
 
     def _draft(self, frames: Tensor, features: list[Tensor], latents: list[Tensor], anchors: Anchors) -> Draft:
@@ -166,6 +180,7 @@ class AnchoredVidOde(VideoModel):
         times = torch.cat([seen.times[:, :n], -seen.times[:, n:].flip(1)])
         present = torch.cat([seen.present[:, :n], seen.present[:, n:].flip(1)])
         sides = torch.cat([window[:, :n], window[:, n:].flip(1)])
+        sides = sides if self.context_encoder is None else with_age(sides, times)
         state = self._by_rows(self.context, sides, times, present)  # (2 G, D, h, w)
         return [
             self._at_queries(state, times[:, -1], present[:, -1], side, sign * query)
@@ -248,8 +263,11 @@ class MotionDecoder(nn.Module):
         self.middle = Stage(4 * width, MOTION + state, 4 * width, reach, state)
         self.again = Stage(4 * width, MOTION + state, 4 * width, reach, state)
         self.fine = Stage(2 * width, 8 * channels + MOTION + state, 3 * width, max(1, reach // 2), state)
-        self.refiner = Refiner(2 * channels + MOTION + state + HINTS, MOTION, config.refine) if config.refine else None
-        self.painter = Painter(8 * channels + state, 2 * width, channels)
+        # States that the recurrence read at an eighth are told to the first stage alone.
+        self.deep = 2 * config.latent if config.context == "own" else 0
+        known = 2 * channels + MOTION + state + HINTS
+        self.refiner = Refiner(known, self.deep, MOTION, 1 + channels, config.refine) if config.refine else None
+        self.painter = Painter(8 * channels + state + self.deep, 2 * width, channels)
 
     def forward(self, frames: Tensor, features: list[Tensor], latents: list[Tensor], anchors: Anchors) -> Draft:
         """Frames (B, T, C, h, w), their features, and the latents of both sides at each query."""
@@ -258,7 +276,9 @@ class MotionDecoder(nn.Module):
         coarser = []
 
         # Each stage answers in its own cells, and sees the motion so far in them.
-        moved, state = self.coarse(eighth, latents, anchors)
+        deep = torch.cat(latents, dim=1) if self.deep else None
+        at_eighth = latents if deep is None else [F.avg_pool2d(deep, 2)]
+        moved, state = self.coarse(eighth, at_eighth, anchors)
         motion, state = _double(8 * moved), _double(state)
         for stage in (self.middle, self.again):
             if self.training:
@@ -271,14 +291,18 @@ class MotionDecoder(nn.Module):
             coarser.append(_blend(pictures, motion, anchors, 2))
         there = [F.pixel_unshuffle(y, 2) for y in at_query(pictures, _double(motion), anchors, 1)]
         moved, state = self.fine(at_query(half, motion, anchors, 2), [*there, motion / 2, state], anchors)
-        motion = _double(motion + 2 * moved)
+        motion, paint = _double(motion + 2 * moved), None
         if self.refiner is not None:
             if self.training:
                 coarser.append(_blend(pictures, motion, anchors, 1))
             known = [*at_query(pictures, motion, anchors, 1), motion, _double(state)]
             hints = anchors.hints.expand(-1, -1, *motion.shape[-2:])
-            motion = motion + self.refiner(torch.cat([*known, hints], dim=1))
+            more, paint = self.refiner(torch.cat([*known, hints], dim=1), deep)
+            motion = motion + more
+        state = state if deep is None else torch.cat([state, _double(deep)], dim=1)
         mask, difference = self.painter(at_query(pictures, motion, anchors, 1), state, anchors.hints)
+        if paint is not None:
+            mask, difference = mask + paint[:, :1], difference + PAINT * paint[:, 1:]
         return Draft(motion, mask, difference, coarser)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from vidode.experiments.reproduction.answers import prediction_at, shown_clip, strips
+from vidode.experiments.reproduction.answers import answer_at, shown_clip, strips
 from vidode.experiments.reproduction.experiment import Experiment, one_of, picture
 from vidode.experiments.reproduction.jobs import Job, Places
 from vidode.experiments.reproduction.outcomes import Outcomes
@@ -34,7 +34,7 @@ class Figure1(Experiment):
             first, last = SPAN[job.task]
             clip, _ = shown_clip(job, places)
             times = torch.arange(first, last, 1 / PER_FRAME).tolist()
-            made = prediction_at(job, scale, places, times).frames[0].clamp(0, 1)
+            made = answer_at(job, scale, places, times, ["frames"], "figure1")["frames"].clamp(0, 1)
             rows = {"filmed": clip.frames[[int(time) for time in times]], "made, at every quarter of a frame": made}
             parts += [f"## {job.task.capitalize()}\n", strips(picture(places, f"figure1-{job.task}.png"), rows)]
         return "\n".join(parts)

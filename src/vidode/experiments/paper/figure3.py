@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vidode.experiments.reproduction.answers import prediction_at, shown_clip, strips
+from vidode.experiments.reproduction.answers import answer_at, shown_clip, strips
 from vidode.experiments.reproduction.experiment import Experiment, one_of, picture
 from vidode.experiments.reproduction.jobs import Job, Places
 from vidode.experiments.reproduction.outcomes import Outcomes
@@ -26,15 +26,13 @@ class Figure3(Experiment):
         """One strip for each part. The difference is shown around grey."""
         (job,) = self.jobs(scale)
         clip, _ = shown_clip(job, places)
-        made = prediction_at(job, scale, places, STEPS)
-        assert made.warped is not None
-        assert made.difference is not None
-        assert made.mask is not None
+        parts = ["frames", "warped", "difference", "mask"]
+        made = answer_at(job, scale, places, STEPS, parts, "figure3")
         rows = {
             "truth": clip.frames[list(STEPS)],
-            "answer": made.frames[0].clamp(0, 1),
-            "warped frame": made.warped[0, :, 0].clamp(0, 1),
-            "difference": (0.5 + made.difference[0] / 2).clamp(0, 1),
-            "mask": made.mask[0],
+            "answer": made["frames"].clamp(0, 1),
+            "warped frame": made["warped"][:, 0].clamp(0, 1),
+            "difference": (0.5 + made["difference"] / 2).clamp(0, 1),
+            "mask": made["mask"],
         }
         return strips(picture(places, "figure3.png"), rows)

@@ -30,9 +30,7 @@ class Figure6(Experiment):
         parts, titles = [], rows.titles(self.jobs(scale))
         for choice in (data for data in scale.data.get("weather", ()) if data.rates):
             data = choice.label
-            parts.append(
-                f"{data}: trained as in Table 4 ({choice.schemes[TASK]}); the same frames asked at every rate.\n"
-            )
+            parts.append(f"{data}: trained as in Table 4, at every rate; the same frames are asked for at each.\n")
             for metric in (MSE, LPIPS):
                 curves = curves_of(outcomes, titles, data, metric)
                 if not all(curve for curve in curves.values()):

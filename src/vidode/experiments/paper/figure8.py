@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vidode.experiments.reproduction import rows
-from vidode.experiments.reproduction.answers import prediction_at, strips
+from vidode.experiments.reproduction.answers import answer_at, strips
 from vidode.experiments.reproduction.experiment import FLOORS, Experiment, columns, one_of, picture
 from vidode.experiments.reproduction.jobs import Job, Places
 from vidode.experiments.reproduction.outcomes import VIDEO, Outcomes, table
@@ -33,7 +33,8 @@ class Figure8(Experiment):
         shown = {}
         for job in (job for job in self.jobs(scale) if job.seed == scale.seeds[0]):
             slots = [FRAMES_A_GAP * time for time in TIMES]
-            shown[job.title] = prediction_at(job, scale, places, slots).frames[0].clamp(0, 1)
+            made = answer_at(job, scale, places, slots, ["frames"], "figure8")
+            shown[job.title] = made["frames"].clamp(0, 1)
         times = ", ".join(f"{time:g}" for time in TIMES)
         scores = table(outcomes, rows.titles(self.jobs(scale)), columns(scale, "actions", TASK)[:1], VIDEO)
         return "\n".join([f"At t = {times}.\n", strips(picture(places, "figure8.png"), shown), scores])

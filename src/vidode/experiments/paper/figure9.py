@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vidode.experiments.paper.figure8 import FRAMES_A_GAP, both
-from vidode.experiments.reproduction.answers import prediction_at
+from vidode.experiments.reproduction.answers import answer_at
 from vidode.experiments.reproduction.experiment import Experiment, picture
 from vidode.experiments.reproduction.jobs import Job, Places
 from vidode.experiments.reproduction.outcomes import Outcomes
@@ -33,9 +33,8 @@ class Figure9(Experiment):
         slots = [FRAMES_A_GAP * step / BETWEEN for step in range(GAPS * BETWEEN + 1)]
         paths, shares = {}, {}
         for job in (job for job in self.jobs(scale) if job.seed == scale.seeds[0]):
-            latent = prediction_at(job, scale, places, slots).latent
-            assert latent is not None
-            paths[job.title], shares[job.title] = principal(latent[0].flatten(1))
+            latent = answer_at(job, scale, places, slots, ["latent"], "figure9")["latent"]
+            paths[job.title], shares[job.title] = principal(latent.flatten(1))
         draw(picture(places, "figure9.png"), paths)
         told = "; ".join(f"{name}: {100 * share:.0f} % of the variance" for name, share in shares.items())
         return f"Two components of the latents ({told}). Large dots are observed times.\n\n![figure9](figure9.png)\n"

@@ -1,21 +1,29 @@
-"""What trained models answer on a clip, for pictures."""
+"""What trained models answer on a clip, for pictures.
+
+Answers are kept in `answers/`, beside the rows: a picture is drawn again without training its models again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import safetensors.torch
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
 from vidode.clip import Batch, Clip
 from vidode.evaluation import predict
-from vidode.experiments.reproduction.jobs import Job, Places, load_trained
+from vidode.experiments.reproduction.jobs import Job, Places, load_trained, training_digest
 from vidode.experiments.reproduction.scales import Scale
 from vidode.hiding import Question, questions
-from vidode.models import Prediction
+from vidode.models import VideoModel
 from vidode.pictures import write_strips
+from vidode.provenance import write_bytes
 
+Answer = dict[str, Tensor]
+"""Parts of a prediction by name, (K, ...) each."""
 CLIP = 0
 """Of the test split, which pictures show: the first, whatever it looks like."""
 
@@ -27,23 +35,51 @@ def shown_clip(job: Job, places: Places) -> tuple[Clip, Question]:
     return clip, question
 
 
-@torch.no_grad()
 def answer(job: Job, scale: Scale, places: Places) -> Tensor:
     """The frames (K, C, H, W) of a job's model to its own question."""
-    clip, question = shown_clip(job, places)
-    model = load_trained(job, scale, places)
-    parts = [frames for _, frames in predict(model, clip, question, len(question.asked))]
-    return torch.cat(parts).clamp(0, 1)
+
+    def make(model: VideoModel) -> Answer:
+        clip, question = shown_clip(job, places)
+        return {"frames": torch.cat([frames for _, frames in predict(model, clip, question, len(question.asked))])}
+
+    return _kept(job, scale, places, job.name, job.measured_by, make)["frames"].clamp(0, 1)
 
 
-@torch.no_grad()
-def prediction_at(job: Job, scale: Scale, places: Places, slots: Sequence[float]) -> Prediction:
-    """All parts of a job's model at times counted in frames of the clip, from its first."""
-    clip, question = shown_clip(job, places)
-    start, gap = clip.times[0], clip.times.diff().median()
-    query = start + gap * torch.tensor([list(slots)], dtype=torch.float64)
-    model = load_trained(job, scale, places)
-    return model(Batch.collate([clip[question.seen]]), query)  # type: ignore[no-any-return]
+def answer_at(
+    job: Job, scale: Scale, places: Places, slots: Sequence[float], parts: Sequence[str], figure: str
+) -> Answer:
+    """Parts of what a job's model says for a figure, at times counted in frames of the clip from its first."""
+
+    def make(model: VideoModel) -> Answer:
+        clip, question = shown_clip(job, places)
+        start, gap = clip.times[0], clip.times.diff().median()
+        query = start + gap * torch.tensor([list(slots)], dtype=torch.float64)
+        said = model(Batch.collate([clip[question.seen]]), query)
+        return {part: getattr(said, part)[0] for part in parts}
+
+    return _kept(job, scale, places, f"{job.name}-{figure}", repr((*slots, *parts)), make)
+
+
+def _kept(
+    job: Job, scale: Scale, places: Places, name: str, asked: str, make: Callable[[VideoModel], Answer]
+) -> Answer:
+    """What is kept under a name, of this very training and question; else made, and kept.
+
+    In half precision: no eye sees the rest.
+    """
+    path = places.results / "answers" / f"{name}.safetensors"
+    made_from = {"training": training_digest(job, scale, places), "asked": asked}
+    if not path.is_file() or _made_from(path) != made_from:
+        with torch.no_grad():
+            made = make(load_trained(job, scale, places))
+        halves = {part: value.half().contiguous() for part, value in made.items()}
+        write_bytes(path, safetensors.torch.save(halves, metadata=made_from))
+    return {part: value.float() for part, value in safetensors.torch.load_file(path).items()}
+
+
+def _made_from(path: Path) -> dict[str, str]:
+    with safe_open(path, framework="pt") as file:
+        return file.metadata() or {}
 
 
 def strips(path: Path, rows: dict[str, Tensor], enlarged: int = 2) -> str:

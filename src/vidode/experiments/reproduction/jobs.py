@@ -163,11 +163,15 @@ def _trained(job: Job, scale: Scale, places: Places) -> tuple[VideoModel, dict[s
     return checkpoints.load(saved), told, _curve(folder / "metrics.csv")
 
 
+def training_digest(job: Job, scale: Scale, places: Places) -> str:
+    """Different for different trainings."""
+    config = _resolved(job, scale, places)
+    return hashlib.blake2b(json.dumps(config, sort_keys=True).encode(), digest_size=4).hexdigest()
+
+
 def _run_folder(job: Job, scale: Scale, places: Places) -> Path:
     """Another configuration has another folder: an older one neither stands in its way nor is taken for it."""
-    config = _resolved(job, scale, places)
-    digest = hashlib.blake2b(json.dumps(config, sort_keys=True).encode(), digest_size=4).hexdigest()
-    return places.runs / scale.name / f"{job.run_name}-{digest}"
+    return places.runs / scale.name / f"{job.run_name}-{training_digest(job, scale, places)}"
 
 
 def _curve(path: Path) -> dict[str, list[float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from vidode.experiments.reproduction.experiment import FLOORS
@@ -40,7 +41,7 @@ def vid_ode_as_released(task: Task, scale: Scale, role: Role) -> list[Job]:
 def ours(task: Task, scale: Scale, role: Role) -> list[Job]:
     """The anchored model, trained on frames withheld from whole windows and, apart, from the five inputs alone."""
     return [
-        Job("anchored_vid_ode", task, data, seed, label=label, training={"sampling": sampling(data, task)})
+        Job("anchored_vid_ode", task, data, seed, label, _beyond(data, task), {"sampling": sampling(data, task)})
         for data in scale.data.get(role, ())
         for label, sampling in ((OURS, _withheld), (OURS_UNSUPERVISED, _among_the_inputs))
         for seed in scale.seeds
@@ -53,18 +54,26 @@ def floors(task: Task, scale: Scale, role: Role) -> list[Job]:
     return [Job(name, task, data) for data in scale.data.get(role, ()) for name in names]
 
 
+def _beyond(data: DataChoice, task: Task) -> Mapping[str, Any]:
+    """Gap by gap where gaps are regular; sparse fields at once, as they are trained."""
+    return {"beyond": "at_once"} if data.sampling[task].scheme == "sparse" else {}
+
+
 def _withheld(data: DataChoice, task: Task) -> SamplingConfig:
     regular = data.sampling[task]
     window = regular.length(task)
     if task == "interpolation":
         return SamplingConfig("withheld", 1.0, window=window - 1, queries=2, max_hidden=1)
-    # Beyond the end the model goes gap by gap: one gap is what it has to learn, of every length that is observed.
-    gap = 1 if regular.scheme == "regular" else round((window - regular.frames_out - 1) / (regular.frames_in - 1))
-    return SamplingConfig("withheld", 0.0, window=window, queries=1, max_hidden=gap, max_beyond=1)
+    if regular.scheme == "sparse":
+        return replace(regular, ask=2)
+    # Beyond the end the model goes gap by gap: one gap is what it has to learn.
+    return SamplingConfig("withheld", 0.0, window=window, queries=1, max_hidden=1, max_beyond=1)
 
 
 def _among_the_inputs(data: DataChoice, task: Task) -> SamplingConfig:
     regular = data.sampling[task]
+    if regular.scheme == "sparse":
+        return replace(regular, within=True)
     if task == "interpolation":
         return SamplingConfig("withheld", 1.0, window=regular.frames_in, queries=1, max_hidden=1, stride=2)
     return SamplingConfig("withheld", 0.0, window=regular.frames_in, queries=1, max_hidden=1, max_beyond=1)

@@ -13,7 +13,7 @@ from vidode.clip import InvalidInput
 from vidode.configuration import closest
 from vidode.datasets import Split, VideoDataset, config_class, open_dataset
 from vidode.experiments.reproduction.published import CAM5, SETS
-from vidode.hiding import RATES, sparse
+from vidode.hiding import RATES, every_rate, sparse
 from vidode.models import Task
 from vidode.sampling import SamplingConfig
 
@@ -130,9 +130,10 @@ def weather(
 ) -> DataChoice:
     """Fields of the atmosphere, or video, `slot` seconds apart: `rate` percent are observed before five are asked for.
 
-    Model time is absolute, a slot being a tenth of its unit.
+    Model time is absolute, a slot being a tenth of its unit. Where several rates are measured, training meets all rates
+    from the lowest of them up: trained at one, a model is measured at the others on what it never saw.
     """
-    sampling: Mapping[Task, SamplingConfig] = {"extrapolation": sparse(rate)}
+    sampling: Mapping[Task, SamplingConfig] = {"extrapolation": every_rate(min(rates)) if rates else sparse(rate)}
     schemes: Mapping[Task, str] = {"extrapolation": f"sparse-{rate}"}
     return DataChoice(
         label,
@@ -213,7 +214,7 @@ SMALL = Scale(
             # The record is short: its test part is measured in every window there is, which overlap.
             weather("storm", "storm", (33, 36), 6 * HOUR, 60, (), stands_for=(CAM5,), train=40, frames=14, hop=1),
             weather("era5", "era5", (33, 49), HOUR, 20, RATES, channels=1, train=600, frames=30, hop=6),
-            weather("weizmann, thinned", "weizmann", (32, 32), 1 / 25, 40, (), videos=57, size=32),
+            weather("weizmann, thinned", "weizmann", (32, 32), 1 / 25, 40, RATES, videos=57, size=32),
         ),
     },
 )
