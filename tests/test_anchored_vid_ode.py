@@ -89,6 +89,25 @@ def test_frames_farther_than_the_anchors_count_through_the_recurrence_alone(mode
     assert torch.equal(two_frames(batch, ask(1.5)).frames, two_frames(changed, ask(1.5)).frames)
 
 
+@pytest.mark.parametrize("options", [{}, {"context": "matching"}, {"refine": 0}])
+def test_when_the_frames_farther_away_were_seen_counts(options):
+    torch.manual_seed(0)
+    model = build("anchored_vid_ode", **{**SMALL, **options}).eval()
+    batch, earlier = observed([0, 1, 2, 3]), observed([-0.7, 1, 2, 3])
+    assert not torch.equal(model(batch, ask(1.5)).frames, model(earlier, ask(1.5)).frames)
+
+
+def test_at_once_a_far_frame_is_made_from_what_was_observed_and_else_from_what_was_made(model):
+    at_once = AnchoredVidOde(dataclasses.replace(model.config, beyond="at_once")).eval()
+    at_once.load_state_dict(model.state_dict())
+    batch, query = observed([0, 1, 2, 3]), ask(2.5, 3.5, 5.5)
+    direct, stepped = at_once(batch, query), model(batch, query)
+    assert torch.equal(direct.frames[:, :2], stepped.frames[:, :2])
+    seen = warp(batch.frames[0, [3, 2]], direct.flow[0, 2])
+    assert torch.allclose(direct.warped[0, 2], seen, atol=1e-6)
+    assert not torch.allclose(stepped.warped[0, 2], warp(batch.frames[0, [3, 2]], stepped.flow[0, 2]), atol=1e-3)
+
+
 def test_work_on_reduced_frames_keeps_their_size_and_their_pixels(model):
     reduced = AnchoredVidOde(dataclasses.replace(model.config, work_side=16)).eval()
     reduced.load_state_dict(model.state_dict())

@@ -2,7 +2,7 @@
 
 import torch
 
-from vidode.blocks.context import ContextEncoder, with_age
+from vidode.blocks.context import ContextEncoder, with_time
 
 
 @torch.no_grad()
@@ -14,9 +14,9 @@ def test_a_frame_is_read_by_itself_at_a_quarter_of_its_size():
     torch.testing.assert_close(read, torch.cat([encoder(one) for one in frames.split(1)]), atol=1e-5, rtol=0)
 
 
-def test_ages_count_from_the_last_of_each_row():
-    features, times = torch.rand(2, 3, 4, 2, 2), torch.tensor([[-2.0, -0.5, 0.0], [1.0, 2.0, 4.0]])
-    aged = with_age(features, times)
-    assert torch.equal(aged[:, :, :4], features)
-    assert torch.equal(aged[:, :, 4, 1, 1], torch.tensor([[-2.0, -0.5, 0.0], [-3.0, -2.0, 0.0]]))
-    assert torch.equal(with_age(features, times + 7)[:, :, 4], aged[:, :, 4])
+def test_a_time_is_one_more_channel_of_its_map():
+    maps, time = torch.rand(2, 3, 4, 2, 5), torch.tensor([[-2.0, -0.5, 0.0], [1.0, 2.0, 4.0]])
+    told = with_time(maps, time)
+    assert torch.equal(told[:, :, :4], maps)
+    assert torch.equal(told[:, :, 4], time[:, :, None, None].expand(2, 3, 2, 5))
+    assert torch.equal(with_time(maps[0], time[0]), told[0])

@@ -30,10 +30,10 @@ class ContextEncoder(nn.Module):
         return made
 
 
-def with_age(features: Tensor, times: Tensor) -> Tensor:
-    """Features (G, M, F, h, w) with one more channel: model time (G, M) since the last of each row, 0 or less.
+def with_time(maps: Tensor, time: Tensor) -> Tensor:
+    """Maps (..., F, h, w) with one more channel: a model time (...).
 
-    A recurrence whose state flows for a tenth of a unit hardly tells how long it was.
+    A state that flows for a tenth of a unit hardly tells how long it was.
     """
-    age = (times - times[:, -1:]).to(features.dtype)[:, :, None, None, None]
-    return torch.cat([features, age.expand(-1, -1, 1, *features.shape[-2:])], dim=2)
+    value = time.to(maps.dtype)[..., None, None, None]
+    return torch.cat([maps, value.expand(*maps.shape[:-3], 1, *maps.shape[-2:])], dim=-3)

@@ -41,7 +41,7 @@ from torch import Tensor, nn
 
 from vidode.blocks.anchors import HINTS, Anchors, anchors_of, at_query, flows, gate, odds_of_b
 from vidode.blocks.beyond import gap_by_gap
-from vidode.blocks.context import ContextEncoder, with_age
+from vidode.blocks.context import ContextEncoder, with_time
 from vidode.blocks.frames import pad_to_multiple
 from vidode.blocks.matching import Pyramid, Stage, convolution
 from vidode.blocks.recurrent import OdeConvGRU
@@ -180,7 +180,7 @@ class AnchoredVidOde(VideoModel):
         times = torch.cat([seen.times[:, :n], -seen.times[:, n:].flip(1)])
         present = torch.cat([seen.present[:, :n], seen.present[:, n:].flip(1)])
         sides = torch.cat([window[:, :n], window[:, n:].flip(1)])
-        sides = sides if self.context_encoder is None else with_age(sides, times)
+        sides = sides if self.context_encoder is None else with_time(sides, times - times[:, -1:])
         state = self._by_rows(self.context, sides, times, present)  # (2 G, D, h, w)
         return [
             self._at_queries(state, times[:, -1], present[:, -1], side, sign * query)
@@ -190,7 +190,8 @@ class AnchoredVidOde(VideoModel):
     def _at_queries(self, state: Tensor, start: Tensor, present: Tensor, side: Tensor, query: Tensor) -> Tensor:
         """States (Q, D, h, w) of the rows `side` (Q,), each solved from its anchor to its query."""
         rows = present[side].nonzero()[:, 0]
-        solved = state.new_zeros(len(side), *state.shape[1:])
+        channels = state.shape[1] + (self.context_encoder is not None)
+        solved = state.new_zeros(len(side), channels, *state.shape[2:])
         if not len(rows):
             return solved
         own = side[rows]
@@ -198,10 +199,11 @@ class AnchoredVidOde(VideoModel):
         return solved.to(answer.dtype).index_copy(0, rows, answer)
 
     def _solve(self, state: Tensor, start: Tensor, query: Tensor) -> Tensor:
-        """The context's field from (S, D, h, w) at `start` (S,) to `query` (S,)."""
+        """The context's field from (S, D, h, w) at `start` (S,) to `query` (S,), and how long that is."""
         context = self.context
         assert context is not None
-        return integrate(lambda _, h: context.field(h), state, start, query[:, None], self.config.solver).states[:, 0]
+        solved = integrate(lambda _, h: context.field(h), state, start, query[:, None], self.config.solver).states[:, 0]
+        return solved if self.context_encoder is None else with_time(solved, query - start)
 
     def _by_rows(self, function: Callable[..., Tensor], *rows: Tensor) -> Tensor:
         """The function of all rows together, or of one after the other."""
@@ -259,12 +261,12 @@ class MotionDecoder(nn.Module):
         super().__init__()
         width, channels, reach = config.width, config.channels, config.reach
         state = 2 * width
-        self.coarse = Stage(4 * width, 2 * config.latent, 4 * width, reach, state)
+        # States that the recurrence read at an eighth are told to the first stage alone.
+        self.deep = 2 * (config.latent + 1) if config.context == "own" and config.latent else 0
+        self.coarse = Stage(4 * width, self.deep or 2 * config.latent, 4 * width, reach, state)
         self.middle = Stage(4 * width, MOTION + state, 4 * width, reach, state)
         self.again = Stage(4 * width, MOTION + state, 4 * width, reach, state)
         self.fine = Stage(2 * width, 8 * channels + MOTION + state, 3 * width, max(1, reach // 2), state)
-        # States that the recurrence read at an eighth are told to the first stage alone.
-        self.deep = 2 * config.latent if config.context == "own" else 0
         known = 2 * channels + MOTION + state + HINTS
         self.refiner = Refiner(known, self.deep, MOTION, 1 + channels, config.refine) if config.refine else None
         self.painter = Painter(8 * channels + state + self.deep, 2 * width, channels)
