@@ -9,8 +9,9 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from vidode.blocks.bayesian import BayesianMLP
 from vidode.clip import Batch, Clip, InvalidInput
-from vidode.models import Example, Progress, build, parameter_count
+from vidode.models import Example, Progress, build, model_class, parameter_count
 from vidode.models.ode2vae import Gaussian, frames_shown
+from vidode.training.learner import schedule
 
 SMALL = {"width": 4, "size": 16, "latent": 3, "hidden": 10, "neighbours": 3, "amort_len": 2}
 
@@ -185,6 +186,20 @@ def test_what_cannot_be_built_is_refused(options, message):
 def test_fewer_frames_than_it_sees_are_refused():
     with pytest.raises(InvalidInput, match="2 observed frames; ode2vae sees exactly 3"):
         ask(made(), batch(2), 3.0)
+
+
+def test_its_learning_rate_falls_as_in_its_code():
+    optimiser = build("ode2vae").optimiser
+    rates = [optimiser.learning_rate * schedule(optimiser, step, 10_000, 32) for step in (0, 199, 200, 2000)]
+    assert rates == pytest.approx([8e-4, 8e-4, 0.995 * 8e-4, 0.995**10 * 8e-4])
+
+
+@pytest.mark.parametrize("name", ["ode2vae", "latent_ode"])
+def test_for_larger_frames_it_stays_the_network_of_its_own_size(name):
+    own, wide, small = (
+        build(name, **model_class(name).sized(1.0, size)) for size in ((128, 128), (240, 640), (32, 32))
+    )
+    assert parameter_count(own) == parameter_count(wide) == parameter_count(build(name)) > parameter_count(small)
 
 
 def test_it_learns_one_clip():

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from vidode.clip import Batch, Clip, InvalidInput
 from vidode.models import Example, Progress, build, parameter_count
 from vidode.models.prednet import hard_sigmoid
+from vidode.training.learner import schedule
 
 SMALL = {"widths": (4, 6, 8)}
 
@@ -35,6 +36,20 @@ def example(observed, count=3, seed=5):
     query = torch.arange(last, last + count, dtype=torch.float64)[None]
     target = torch.rand(1, count, 3, *observed.frames.shape[-2:], generator=torch.Generator().manual_seed(seed))
     return Example(observed, query, target, "extrapolation")
+
+
+@pytest.mark.parametrize(
+    ("first_phase", "shares", "expected"),
+    [
+        (0.5, (0.1, 0.3, 0.6, 0.8), (1, 0.1, 1, 0.1)),
+        (0.25, (0.1, 0.2, 0.3, 0.7), (1, 0.1, 1, 0.1)),
+        (0, (0.2, 0.7), (1, 0.1)),
+    ],
+)
+def test_each_phase_ends_with_a_tenth_of_its_learning_rate(first_phase, shares, expected):
+    optimiser = made(first_phase=first_phase).optimiser
+    assert (optimiser.name, optimiser.learning_rate) == ("adam", 1e-3)
+    assert [schedule(optimiser, int(1000 * share), 1000, 10) for share in shares] == pytest.approx(expected)
 
 
 def test_it_has_as_many_parameters_as_its_layers_say():

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from vidode.clip import Batch, Clip, InvalidInput
+from vidode.experiments.paper.table5 import STEPS
 from vidode.models import Example, build, parameter_count
 from vidode.models.vid_ode import VidOdeObjective
 
@@ -102,17 +103,41 @@ def test_frames_are_warped_along_the_chain_of_vid_ode():
     torch.testing.assert_close(within.warped[0, 0, 0], observed.frames[0, 0])
 
 
-def test_an_origin_at_the_first_query_is_refused():
+def test_slots_may_be_counted_from_the_first_query_as_the_released_code_counts():
+    model, observed = made(chain={"origin": "first_query", "points": "queried"}), batch()
+    by_hand = states(model, observed, 2)
+    torch.testing.assert_close(answer(model, observed, 5.0, 6.0, 7.0).latent[0], by_hand)
+    torch.testing.assert_close(answer(model, observed, 5.5, 6.0).latent[0, 0], by_hand[0])
     with pytest.raises(InvalidInput, match="counted from the anchor alone"):
-        build("vid_rnn", chain={"origin": "first_query"})
+        build("vid_rnn", reads="frame", chain={"origin": "first_query"})
+
+
+def test_its_state_is_as_precise_as_vid_odes_under_mixed_precision():
+    for reads in ("state", "nothing", "frame"):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert answer(made(reads=reads), batch(), 2.5, 6.0).latent.dtype == torch.float32
+
+
+def test_training_meets_the_slots_alone():
+    model = made().train()
+    asked = [answer(model, batch(), 5.0, 6.0).latent for _ in range(2)]
+    torch.testing.assert_close(*asked)
+    assert build("vid_ode", **SMALL).config.chain.extra == 0.25
+    assert build("vid_rnn", **SMALL, chain={"step": 0.2}).config.chain.extra == 0.0
 
 
 LADDER = {
-    "B": ({"output": "frame", "objective": {"difference": 0.0, "image": 0.0, "sequence": 0.0}}, 3),
-    "C": ({"output": "frame", "objective": {"difference": 0.0}}, 3),
-    "D": ({"output": "flow", "objective": {"difference": 0.0}}, 2),
+    "B": (STEPS["B: + ODE-ConvGRU"], 3),
+    "C": (STEPS["C: + critics"], 3),
+    "D": (STEPS["D: + flow"], 2),
     "E": ({}, 6),
 }
+
+
+def inputs_of(model):
+    return next(layer for layer in model.frame_decoder.layers if isinstance(layer, nn.Conv2d)).in_channels
+
+
 TERMS = {
     "B": {"reconstruction"},
     "C": {"reconstruction", "image", "sequence"},
@@ -127,6 +152,9 @@ def test_the_steps_of_the_ablation_are_configuration_of_vid_ode(step):
     torch.manual_seed(0)
     model = build("vid_ode", **SMALL, **options)
     assert model.frame_decoder.layers[-1].out_channels == channels
+    alone = build("vid_ode", **SMALL, **options, chain={"given": "state"})
+    assert 2 * inputs_of(alone) == inputs_of(model)
+    assert answer(alone.eval(), batch(), 5.0).frames.shape == (1, 1, 3, 16, 16)
     example = Example(
         batch(), torch.tensor([[5.0, 6.0]], dtype=torch.float64), torch.rand(1, 2, 3, 16, 16), "extrapolation"
     )

@@ -27,12 +27,13 @@ class ChainConfig:
 
     points: "grid", at every `step` of model time from that frame; "queried", through the times that are asked and
     with the whole clip seen, as in the paper, which breaks laws 1 and 6. step: the trained spacing of the queries.
-    extra: in training, the probability of an extra point in each interval of the grid, so that short steps are learned.
+    extra: in training, the probability of an extra point in each interval of the grid, so that short steps are learned;
+    none, as the paper trains.
     """
 
     points: Literal["grid", "queried"] = "grid"
     step: float = 0.1
-    extra: float = 0.25
+    extra: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.step > 0:

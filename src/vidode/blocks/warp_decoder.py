@@ -20,17 +20,22 @@ Output = Literal["full", "flow", "frame"]
 class WarpChainConfig(ChainConfig):
     """How a query is reached from an observed frame, by warps.
 
+    extra: as in `ChainConfig`, but a quarter.
     origin: where the solve starts; "first_query" (released) takes the encoder's state for that of the first time asked.
     source: what a step warps; the paper's Eq. 2 writes the "composed" frame, the released code warps what was "warped".
     first_state: what G takes for the state before the first step; the paper has the encoder's "state", the released
     code the "features" of the start frame. decode: in training G reads all steps "together", or "per_step" (released)
-    with batch statistics of its own for each, of which the running ones, that a test uses, are only the mean.
+    with batch statistics of its own for each, of which the running ones, that a test uses, are only the mean. given:
+    what G has of a step, the "pair" of its state and the one before, or its "state" alone; the paper leaves it open for
+    the steps B and C of its ablation.
     """
 
+    extra: float = 0.25
     origin: Literal["anchor", "first_query"] = "anchor"
     source: Literal["warped", "composed"] = "warped"
     first_state: Literal["features", "state"] = "features"
     decode: Literal["together", "per_step"] = "together"
+    given: Literal["pair", "state"] = "pair"
 
 
 class WarpDecoder(nn.Module):
@@ -42,16 +47,17 @@ class WarpDecoder(nn.Module):
         super().__init__()
         self.output, self.chain = output, chain
         self.parts = {"full": [2, channels, 1], "flow": [2], "frame": [channels]}[output]
-        self.layers = FrameDecoder(2 * latent, width, sum(self.parts), downs).layers
+        states = 2 if chain.given == "pair" else 1
+        self.layers = FrameDecoder(states * latent, width, sum(self.parts), downs).layers
         self._carried = {"warped": "warped", "composed": "frames"}[chain.source]
 
-    def forward(self, pair: Tensor) -> Tensor:
-        """Raw maps (P, ..., H, W) of states and those before them, as channels (P, 2 D, h, w)."""
-        return self.layers(pair)  # type: ignore[no-any-return]
+    def forward(self, states: Tensor) -> Tensor:
+        """Raw maps (P, ..., H, W) of what is given of each step, as channels (P, 2 D or D, h, w)."""
+        return self.layers(states)  # type: ignore[no-any-return]
 
     def decode(self, h: Tensor, before: Tensor, size: tuple[int, int]) -> list[Tensor]:
         """G of states (P, D, h, w) and those before them, at a frame's size: flow, difference, mask as configured."""
-        maps: Tensor = self(torch.cat([h, before], dim=1))
+        maps: Tensor = self(torch.cat([h, before], dim=1) if self.chain.given == "pair" else h)
         parts = list(torch.split(maps[..., : size[0], : size[1]].float(), self.parts, dim=1))
         return [*parts[:2], torch.sigmoid(parts[2])] if self.output == "full" else parts
 

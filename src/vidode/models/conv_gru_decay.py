@@ -10,8 +10,8 @@ to fill in. The paper rolls out through the times that are asked; see `ChainConf
 the paper's way as an option.
 
 Times are irregular where this model is used. In the CAM5 protocol frames are seen up to 16 slots apart, and asked one
-slot apart: there one unit of an absolute `time_scale` is the window, and `chain.step` is one slot of it, so that the
-grid goes through the very times that are asked.
+slot apart: with an absolute `time_scale`, `chain.step` is one slot, so that the grid goes through the very times that
+are asked. The experiments take ten slots for a unit; the paper's code takes the window.
 
 Source: Vid-ODE names the model; layers, the start of w and b, and the loss (L1, no teacher forcing) are this
 library's choice.

@@ -9,8 +9,8 @@ the last. A step of the roll-out is told how far it goes. The paper rolls out th
 `ChainConfig` for what is done here, and for the paper's way as an option.
 
 Times are irregular where this model is used. In the CAM5 protocol frames are seen up to 16 slots apart, and asked one
-slot apart: there one unit of an absolute `time_scale` is the window, and `chain.step` is one slot of it, so that the
-grid goes through the very times that are asked.
+slot apart: with an absolute `time_scale`, `chain.step` is one slot, so that the grid goes through the very times that
+are asked. The experiments take ten slots for a unit; the paper's code takes the window.
 
 Source: Vid-ODE names the model; layers and loss (L1, no teacher forcing) are this library's choice.
 """

@@ -145,9 +145,13 @@ class LatentOde(VideoModel):
 
     @classmethod
     def sized(cls, share: float, size: tuple[int, int]) -> dict[str, Any]:
-        """See `VideoModel.sized`. The network is made for the least power of two that holds the frames."""
+        """See `VideoModel.sized`. The network is made for the least power of two that holds the frames, up to its own.
+
+        Larger frames are made at that size and enlarged: for CAM5 it would be another network, too large to train.
+        """
         widths = scaled(LatentOdeConfig(), share, "width", "state", "latent", "units")
-        return {**widths, "size": max(4 * SIDE, 2 ** math.ceil(math.log2(max(size))))}
+        fitting = max(4 * SIDE, 2 ** math.ceil(math.log2(max(size))))
+        return {**widths, "size": min(fitting, LatentOdeConfig().size)}
 
     def vectors(self, frames: Tensor) -> Tensor:
         """The vector (N, R) of each frame (N, C, H, W)."""

@@ -177,7 +177,10 @@ class Ode2Vae(VideoModel):
     """Frames at any time, before the first observation too; the module's docstring holds the equations."""
 
     tasks = TASKS
-    optimiser: ClassVar[OptimiserConfig] = OptimiserConfig("adam", learning_rate=8e-4, decay=0.995, every=200, floor=0)
+    # The paper's 8e-4 for the first 200 steps, to which the schedule's first factor applies, too.
+    optimiser: ClassVar[OptimiserConfig] = OptimiserConfig(
+        "adam", learning_rate=8e-4 / 0.995, decay=0.995, every=200, floor=0
+    )
     config: Ode2VaeConfig
 
     def __init__(self, config: Ode2VaeConfig) -> None:
@@ -205,9 +208,13 @@ class Ode2Vae(VideoModel):
 
     @classmethod
     def sized(cls, share: float, size: tuple[int, int]) -> dict[str, Any]:
-        """See `VideoModel.sized`. The network is made for the least power of two that holds the frames."""
+        """See `VideoModel.sized`. The network is made for the least power of two that holds the frames, up to its own.
+
+        Larger frames are made at that size and enlarged: for CAM5 it would be another network, fifty times as large.
+        """
         fitting = max(2 * COARSE, 2 ** math.ceil(math.log2(max(size))))
-        return {**scaled(Ode2VaeConfig(), share, "width", "latent", "hidden"), "size": fitting}
+        own = min(fitting, Ode2VaeConfig().size)
+        return {**scaled(Ode2VaeConfig(), share, "width", "latent", "hidden"), "size": own}
 
     def encode(self, frames: Tensor) -> Gaussian:
         """q_enc of z at the first of the frames (N, at least amort_len, C, H, W)."""

@@ -90,19 +90,24 @@ class Course(Prediction):
     distance: Tensor
 
 
+def phased(first: float) -> OptimiserConfig:
+    """The paper's Adam: in each phase a tenth of the learning rate after half of it. first: share of the first one."""
+    milestones = ((first / 2, 0.1), (first, 1.0), ((1 + first) / 2, 0.1))
+    return OptimiserConfig(name="adam", learning_rate=1e-3, schedule="steps", milestones=milestones)
+
+
 class PredNet(VideoModel):
     """The next frames of a regular sequence; the module's docstring holds the equations."""
 
     tasks: tuple[Task, ...] = ("extrapolation",)
     any_time = False
-    optimiser: ClassVar[OptimiserConfig] = OptimiserConfig(
-        name="adam", learning_rate=1e-3, schedule="steps", milestones=((0.25, 0.1), (0.5, 1.0), (0.75, 0.1))
-    )
+    optimiser: ClassVar[OptimiserConfig] = phased(0.5)
     config: PredNetConfig
 
     def __init__(self, config: PredNetConfig) -> None:
         super().__init__()
         self.config = config
+        self.optimiser = phased(config.first_phase)  # type: ignore[misc]  # that of the class is the default's
         self.levels = [config.channels, *config.widths]
         above = [*config.widths, 0]
         self.lstm = nn.ModuleList(

@@ -31,11 +31,22 @@ from vidode.timing import TimeScale
 
 
 @dataclass(frozen=True)
+class SlotChainConfig(WarpChainConfig):
+    """As Vid-ODE's; its step is the length of a slot.
+
+    extra: none, since what lies between slots is not trained. origin: where slots are counted from, the "anchor" to
+    which the encoder's state belongs, or the "first_query", as the released Vid-ODE counts.
+    """
+
+    extra: float = 0.0
+
+
+@dataclass(frozen=True)
 class VidRnnConfig:
     """What Vid-RNN is made of. Defaults are those of Vid-ODE.
 
-    reads: what the decoder's cell has for an input, the "state" itself, "nothing", or the drawn "frame". chain: as
-    Vid-ODE's; its step is the length of a slot, and its origin is the anchor.
+    reads: what the decoder's cell has for an input, the "state" itself, "nothing", or the drawn "frame"; with it slots
+    are counted from the anchor alone.
     """
 
     channels: int = 3
@@ -44,13 +55,13 @@ class VidRnnConfig:
     time_scale: TimeScale = field(default_factory=TimeScale)
     output: Output = "full"
     reads: Literal["state", "nothing", "frame"] = "state"
-    chain: WarpChainConfig = field(default_factory=WarpChainConfig)
+    chain: SlotChainConfig = field(default_factory=SlotChainConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
 
     def __post_init__(self) -> None:
         require_at_least(self, channels=1, width=1, neighbours=1)
-        if self.chain.origin != "anchor":
-            raise InvalidInput(f"chain origin is {self.chain.origin!r}; slots are counted from the anchor alone")
+        if self.chain.origin != "anchor" and self.reads == "frame":
+            raise InvalidInput(f"chain origin is {self.chain.origin!r}; drawn frames are counted from the anchor alone")
 
 
 class VidRnn(VideoModel):
@@ -76,11 +87,12 @@ class VidRnn(VideoModel):
         skip = seen.clip, column_of(seen.frame, start)
 
         x = encode_seen(self.frame_encoder, observed.frames, observed.seen)  # (B, T, D, h, w)
-        g = self.z0(self.gather(seen.gather(x), seen.times, seen.present))  # (G, D, h, w)
+        h = self.gather(seen.gather(x), seen.times, seen.present)
+        g = self.z0(h).to(h.dtype)  # (G, D, h, w)
         chain = self.config.chain.chains(seen, column_of(seen.times, start), self.training)
         drawn = _Drawn(self, observed.frames[skip], x[skip]) if self.config.reads == "frame" else None
         first = start if drawn else edge(seen.present, last=False)
-        from_to = column_of(seen.times, first).double(), column_of(seen.times, start).double()
+        from_to = self.origin(column_of(seen.times, first).double(), chain), column_of(seen.times, start).double()
         g, g_start = self.at_steps(g, *from_to, chain, drawn)
         before = x[skip] if self.config.chain.first_state == "features" else g_start
         steps = self.frame_decoder.walk(observed.frames[skip], g, before, chain)
@@ -97,10 +109,17 @@ class VidRnn(VideoModel):
 
     def gather(self, features: Tensor, times: Tensor, present: Tensor) -> Tensor:
         """The state (G, D, h, w) after features (G, M, D, h, w), the last one read first."""
-        h = torch.zeros_like(features[:, 0])
+        # An error made in a step stays in every later state: float32 or wider, under autocast too.
+        h = torch.zeros_like(features[:, 0], dtype=torch.promote_types(features.dtype, torch.float32))
         for visit in visits(times, present, "backward"):
             h = visit.put(h, self.cell(features[visit.rows, visit.column], h[visit.rows]))
         return h
+
+    def origin(self, anchor: Tensor, chain: Chains) -> Tensor:
+        """(G,) model time of the first slot."""
+        if self.config.chain.origin == "anchor":
+            return anchor
+        return torch.full_like(anchor, torch.inf).scatter_reduce(0, chain.window, chain.time, "amin")
 
     def at_steps(
         self, g: Tensor, first: Tensor, start: Tensor, chain: Chains, drawn: _Drawn | None
@@ -111,7 +130,7 @@ class VidRnn(VideoModel):
         reads, where it is frames.
         """
         of_steps = (chain.time - first[chain.window]) / self.config.chain.step
-        of_start = (start - first) / self.config.chain.step
+        of_start = ((start - first) / self.config.chain.step).clamp(min=0)
         count = 1 + int(torch.cat([of_steps, of_start]).max().floor())
         slots = self.slots(g, count, drawn)  # (G, K + 1, D, h, w)
         rows = torch.arange(len(g), device=g.device)

@@ -19,7 +19,10 @@ FRAMES_A_GAP = 2
 
 
 class Figure8(Experiment):
-    """At t = 2.25, 2.5 and 2.75, which no model was trained on."""
+    """At t = 2.25, 2.5 and 2.75, between the times that were observed.
+
+    Vid-ODE trains some short steps of its chain, Vid-RNN the slots alone.
+    """
 
     title = "Figure 8: Vid-RNN and Vid-ODE between two frames"
 
