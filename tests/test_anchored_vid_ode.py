@@ -140,6 +140,23 @@ def test_the_objective_counts_the_true_flow_where_it_is_known(model):
     assert right < wrong
 
 
+def test_a_critic_tells_true_frames_from_made_ones_and_learns_nothing_from_the_models_step():
+    torch.manual_seed(0)
+    model = build("anchored_vid_ode", **SMALL, objective={"image": 0.5, "width": 4}).train()
+    batch = observed([0, 1, 2], size=(24, 24))
+    example = Example(batch, ask(0.5), torch.rand(1, 1, 3, 24, 24), "interpolation")
+    objective, made = model.objective(), model(batch, ask(0.5))
+    (told,) = objective.critic_terms(example, made).values()
+    real, fake = objective.image(example.target[0]), objective.image(made.frames[0].detach())
+    assert told.item() == pytest.approx(0.25 * float((real - 1).square().mean() + fake.square().mean()), rel=1e-5)
+    term = objective.model_terms(example, made)["image"]
+    assert term.item() == pytest.approx(0.5 * float((fake - 1).square().mean()), rel=1e-5)
+    term.backward()
+    assert all(weight.grad is None for weight in objective.parameters())
+    assert model.encoder.to_half[0][0].weight.grad.any()
+    assert not list(build("anchored_vid_ode", **SMALL).objective().parameters())
+
+
 def test_flow_distance_is_in_pixels_whatever_the_size():
     true = torch.zeros(1, 1, 2, 2, 4, 4)
     flow = torch.zeros(1, 1, 2, 2, 16, 16)

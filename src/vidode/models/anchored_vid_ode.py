@@ -39,9 +39,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vidode import losses
 from vidode.blocks.anchors import HINTS, Anchors, anchors_of, at_query, flows, gate, odds_of_b
 from vidode.blocks.beyond import gap_by_gap
 from vidode.blocks.context import ContextEncoder, with_time
+from vidode.blocks.critics import PatchCritic
 from vidode.blocks.frames import pad_to_multiple
 from vidode.blocks.matching import Pyramid, Stage, convolution
 from vidode.blocks.recurrent import OdeConvGRU
@@ -50,7 +52,7 @@ from vidode.blocks.warp import warp
 from vidode.clip import Batch
 from vidode.configuration import require_at_least
 from vidode.losses import charbonnier
-from vidode.models import Example, Objective, OptimiserConfig, Prediction, VideoModel, scaled
+from vidode.models import Example, Objective, OptimiserConfig, Prediction, VideoModel, frozen, scaled
 from vidode.ode import Solver, integrate
 from vidode.timing import TimeScale
 from vidode.windows import Windows, windows
@@ -61,6 +63,17 @@ MOTION = 4
 """Channels of a motion: x and y of v_A, x and y of v_B, in pixels of the frames that are worked on."""
 PAINT = 0.1
 """Of the difference: a step of learning then changes a frame by less than it is wrong by."""
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """image: weight of an image critic, Vid-ODE's with its 0.003, or 0 for none. width: of its first maps."""
+
+    image: float = 0.0
+    width: int = 64
+
+    def __post_init__(self) -> None:
+        require_at_least(self, image=0, width=1)
 
 
 @dataclass(frozen=True)
@@ -87,6 +100,7 @@ class AnchoredVidOdeConfig:
     work_side: int = 0
     time_scale: TimeScale = field(default_factory=TimeScale)
     solver: Solver = field(default_factory=lambda: Solver("rk4", step=0.1))
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
 
     def __post_init__(self) -> None:
         require_at_least(self, neighbours=1, latent=0, refine=0)
@@ -134,13 +148,14 @@ class AnchoredVidOde(VideoModel):
         return unfolded(parts, query.shape)
 
     def objective(self) -> Objective:
-        """The robust photometric objective, on the frame and on its coarser drafts."""
-        return AnchoredObjective()
+        """The robust photometric objective, on the frame and on its coarser drafts, and a critic where there is one."""
+        return AnchoredObjective(self.config)
 
     @classmethod
     def sized(cls, share: float, size: tuple[int, int]) -> dict[str, Any]:
-        """See `VideoModel.sized`."""
-        return scaled(AnchoredVidOdeConfig(), share, "width", "latent", "refine")
+        """See `VideoModel.sized`. The critic is as much narrower."""
+        widths = scaled(AnchoredVidOdeConfig(), share, "width", "latent", "refine")
+        return {**widths, "objective": scaled(ObjectiveConfig(), share, "width")}
 
     def _alone(self, x: Tensor) -> bool:
         """Whether each frame, window and query is worked on by itself: when a processor answers.
@@ -364,14 +379,29 @@ class AnchoredObjective(Objective):
 
     Where the true flow is known, its distance in pixels is added. A frame tells little of a flow that is far
     off: in fine texture it looks no better for being nearly right.
+
+    Where there is a critic, it tells true frames from made ones, as Vid-ODE's image critic does: what is painted and
+    not resampled is blurred without it.
     """
 
     SQUARE_WEIGHT = 4.0
     DRAFT_WEIGHT = 0.2
     FLOW_WEIGHT = 0.01
 
+    def __init__(self, config: AnchoredVidOdeConfig) -> None:
+        super().__init__()
+        self.weight = config.objective.image
+        self.image = PatchCritic(config.channels, config.objective.width) if self.weight else None
+
+    def critic_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
+        """The term `image` of the critic."""
+        if self.image is None:
+            return {}
+        real, fake = (frames.flatten(0, 1) for frames in (example.target, prediction.frames.detach()))
+        return {"image": self.weight * losses.critic(self.image(real), self.image(fake))}
+
     def model_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
-        """The terms `reconstruction`, `square` and, while training, `drafts` and, where it is known, `flow`."""
+        """The terms `reconstruction`, `square`, `drafts` while training, `flow` where it is known, and `image`."""
         terms = {
             "reconstruction": charbonnier(prediction.frames, example.target),
             "square": self.SQUARE_WEIGHT * F.mse_loss(prediction.frames, example.target),
@@ -386,6 +416,9 @@ class AnchoredObjective(Objective):
             fields = [part.flow for part in (prediction, *(prediction.drafts or [])) if part.flow is not None]
             away = [flow_distance(field, example.flow) for field in fields]
             terms["flow"] = self.FLOW_WEIGHT * torch.stack(away).sum()
+        if self.image is not None:
+            with frozen(self):
+                terms["image"] = self.weight * losses.deception(self.image(prediction.frames.flatten(0, 1)))
         return terms
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import torch
+from torch import Tensor
+
 from vidode.experiments.reproduction import rows
-from vidode.experiments.reproduction.answers import answer_at, strips
+from vidode.experiments.reproduction.answers import answer_at, shown_clip, strips
 from vidode.experiments.reproduction.experiment import FLOORS, Experiment, columns, one_of, picture
 from vidode.experiments.reproduction.jobs import Job, Places
-from vidode.experiments.reproduction.outcomes import VIDEO, Outcomes, table
+from vidode.experiments.reproduction.outcomes import VIDEO, Claim, Outcomes, judged, table
 from vidode.experiments.reproduction.scales import Scale
 from vidode.models import Task
 
@@ -14,6 +17,7 @@ TASK: Task = "interpolation"
 MODELS = ("vid_rnn", "vid_ode")
 TIMES = (2.0, 2.25, 2.5, 2.75, 3.0)
 """In observed gaps from the first observed frame, as the paper counts them."""
+GREY = 0.5
 FRAMES_A_GAP = 2
 """Every second frame is observed."""
 
@@ -33,14 +37,26 @@ class Figure8(Experiment):
 
     def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
         """A strip for each, and their scores at the frames between, which the paper does not give."""
-        shown = {}
+        shown = {"filmed": filmed(both(scale)[0], places)} if both(scale) else {}
         for job in (job for job in self.jobs(scale) if job.seed == scale.seeds[0]):
             slots = [FRAMES_A_GAP * time for time in TIMES]
             made = answer_at(job, scale, places, slots, ["frames"], "figure8")
             shown[job.title] = made["frames"].clamp(0, 1)
         times = ", ".join(f"{time:g}" for time in TIMES)
         scores = table(outcomes, rows.titles(self.jobs(scale)), columns(scale, "actions", TASK)[:1], VIDEO)
-        return "\n".join([f"At t = {times}.\n", strips(picture(places, "figure8.png"), shown), scores])
+        claims = [
+            Claim("vid_ode", "vid_rnn", task, data.label, VIDEO) for task, data in columns(scale, "actions", TASK)[:1]
+        ]
+        strip = strips(picture(places, "figure8.png"), shown)
+        told = f"At t = {times}; where nothing was filmed, grey. The scores are those of the frames filmed between.\n"
+        return "\n".join([told, strip, scores, "What the paper claims of it:\n", judged(claims, outcomes)])
+
+
+def filmed(job: Job, places: Places) -> Tensor:
+    """The frames (K, C, H, W) of the clip at the times shown; grey where there is none."""
+    clip, _ = shown_clip(job, places)
+    slots = [FRAMES_A_GAP * time for time in TIMES]
+    return torch.stack([clip.frames[int(slot)] if slot.is_integer() else GREY + 0 * clip.frames[0] for slot in slots])
 
 
 def both(scale: Scale) -> list[Job]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
@@ -21,7 +21,8 @@ PROTOCOL: Protocol = "vidode2021"
 class Metric:
     """attribute: its name in scores, and in what the paper prints. better: 1 where more is, -1 where less is.
 
-    form: of ours. printed: of the paper's, where it has other digits. scale: of ours, for the paper's unit.
+    form: of ours. printed: of the paper's, where it has other digits. scale: of ours, for the paper's unit. near: so
+    far apart are rows that nearly tie.
     """
 
     name: str
@@ -30,15 +31,16 @@ class Metric:
     better: int
     scale: float = 1.0
     printed: str = ""
+    near: float = 0.0
 
     def written(self, value: float) -> str:
         """In a table."""
         return self.form.format(value * self.scale)
 
 
-SSIM = Metric("SSIM", "ssim", "{:.3f}", 1)
-LPIPS = Metric("LPIPS", "lpips", "{:.4f}", -1, printed="{:.3f}")
-PSNR = Metric("PSNR", "psnr", "{:.2f}", 1)
+SSIM = Metric("SSIM", "ssim", "{:.3f}", 1, near=0.01)
+LPIPS = Metric("LPIPS", "lpips", "{:.4f}", -1, printed="{:.3f}", near=0.01)
+PSNR = Metric("PSNR", "psnr", "{:.2f}", 1, near=0.5)
 MSE = Metric("MSE (1e-3)", "mse", "{:.3f}", -1, 1e3)
 VIDEO = (SSIM, LPIPS, PSNR)
 FIELD = (LPIPS, MSE)
@@ -54,18 +56,22 @@ class Cell:
 
 
 class Outcomes:
-    """All outcomes of an experiment, by cell; several seeds of one cell are averaged."""
+    """All outcomes of an experiment, by cell; several seeds of one cell are averaged. protocol: of their numbers."""
 
-    def __init__(self, outcomes: Sequence[Outcome]) -> None:
-        self._all = list(outcomes)
+    def __init__(self, outcomes: Sequence[Outcome], protocol: Protocol = PROTOCOL) -> None:
+        self._all, self.protocol = list(outcomes), protocol
         self._by_cell: dict[Cell, list[Outcome]] = {}
         for each in outcomes:
             cell = Cell(each.job.title, each.job.task, each.job.data.label)
             self._by_cell.setdefault(cell, []).append(each)
 
+    def under(self, protocol: Protocol) -> Outcomes:
+        """The same under another protocol."""
+        return Outcomes(self._all, protocol)
+
     def measured_by(self, scheme: str) -> Outcomes:
         """Those measured by one way to hide frames, where an experiment has several."""
-        return Outcomes([each for each in self._all if each.job.measured_by == scheme])
+        return Outcomes([each for each in self._all if each.job.measured_by == scheme], self.protocol)
 
     def all_of(self, cell: Cell) -> list[Outcome]:
         """Every seed's outcome."""
@@ -73,7 +79,7 @@ class Outcomes:
 
     def values(self, cell: Cell, metric: Metric) -> list[float]:
         """Every seed's number; none where it was not measured."""
-        found = [getattr(each.scores(PROTOCOL), metric.attribute) for each in self.all_of(cell)]
+        found = [getattr(each.scores(self.protocol), metric.attribute) for each in self.all_of(cell)]
         return [value for value in found if value is not None]
 
     def value(self, cell: Cell, metric: Metric) -> float | None:
@@ -113,6 +119,18 @@ def table(
     return grid(list(head), [list(line) for line in body])
 
 
+def both_protocols(
+    outcomes: Outcomes,
+    titles: Sequence[str],
+    columns: Sequence[tuple[Task, DataChoice]],
+    printed: Callable[[str, Task, str], Printed | None] = lambda *_: None,
+) -> str:
+    """The table of a video experiment, and what it would be under the field's usual protocol."""
+    theirs = table(outcomes, titles, columns, VIDEO, printed)
+    usual = table(outcomes.under("per-frame"), titles, columns, (SSIM, PSNR))
+    return f"{theirs}\nThe same under the protocol per-frame, the field's usual one:\n\n{usual}"
+
+
 def _column(outcomes: Outcomes, cells: Sequence[Cell], metric: Metric) -> list[str]:
     values = [outcomes.value(cell, metric) for cell in cells]
     known = [value for value in values if value is not None]
@@ -140,7 +158,7 @@ def _printed(scores: Sequence[Printed | None], metric: Metric) -> str:
 
 @dataclass(frozen=True)
 class Claim:
-    """The paper's, or ours: that one row is better than another, in some metrics, or nearly the same."""
+    """The paper's, or ours: that one row is better than another, in each of some metrics."""
 
     better: str
     worse: str
@@ -151,21 +169,69 @@ class Claim:
     def judged(self, outcomes: Outcomes) -> str:
         """One line: whether it holds here, metric by metric, with the numbers."""
         parts = [self._metric(outcomes, metric) for metric in self.metrics]
-        verdict = "not decided" if any(holds is None for holds, _ in parts) else ""
-        verdict = verdict or ("holds" if all(holds for holds, _ in parts) else "**does not hold**")
         told = "; ".join(text for _, text in parts)
-        return f"- {self.better} above {self.worse} ({self.data}, {self.task}): {verdict} ({told})\n"
+        found = verdict(holds for holds, _ in parts)
+        return f"- {self.better} above {self.worse} ({self.data}, {self.task}): {found} ({told})\n"
 
     def _metric(self, outcomes: Outcomes, metric: Metric) -> tuple[bool | None, str]:
-        cells = [Cell(title, self.task, self.data) for title in (self.better, self.worse)]
-        values = [outcomes.value(cell, metric) for cell in cells]
-        if values[0] is None or values[1] is None:
+        pair = _pair(outcomes, self.better, self.worse, self.task, self.data, metric)
+        if pair is None:
             return None, f"{metric.name} not measured"
-        ahead = metric.better * (values[0] - values[1])
-        unsure = ", within the spread" if abs(ahead) <= sum(outcomes.spread(cell, metric) for cell in cells) else ""
-        return ahead > 0, f"{metric.name} {metric.written(values[0])} against {metric.written(values[1])}{unsure}"
+        if abs(pair.apart) <= pair.spread:
+            return None, f"{pair.told}, within the spread"
+        return metric.better * pair.apart > 0, pair.told
 
 
-def judged(claims: Sequence[Claim], outcomes: Outcomes) -> str:
+@dataclass(frozen=True)
+class Tie:
+    """The paper's: that two rows nearly tie in a metric, which is to say that they are no further apart than `near`."""
+
+    first: str
+    second: str
+    task: Task
+    data: str
+    metric: Metric
+
+    def judged(self, outcomes: Outcomes) -> str:
+        """One line, as a claim's."""
+        pair = _pair(outcomes, self.first, self.second, self.task, self.data, self.metric)
+        head = f"- {self.first} and {self.second} nearly tie ({self.data}, {self.task}): "
+        if pair is None:
+            return f"{head}not decided ({self.metric.name} not measured)\n"
+        holds = True if abs(pair.apart) <= self.metric.near else None if self._unsure(pair) else False
+        return f"{head}{verdict([holds])} ({pair.told}; near is {self.metric.written(self.metric.near)})\n"
+
+    def _unsure(self, pair: _Pair) -> bool:
+        return abs(pair.apart) - pair.spread <= self.metric.near
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """How far a row's mean lies above another's, the sum of both spreads, and both means in words."""
+
+    apart: float
+    spread: float
+    told: str
+
+
+def _pair(outcomes: Outcomes, first: str, second: str, task: Task, data: str, metric: Metric) -> _Pair | None:
+    """Of two rows; None where one of them was not measured."""
+    cells = [Cell(title, task, data) for title in (first, second)]
+    one, other = (outcomes.value(cell, metric) for cell in cells)
+    if one is None or other is None:
+        return None
+    told = f"{metric.name} {metric.written(one)} against {metric.written(other)}"
+    return _Pair(one - other, sum(outcomes.spread(cell, metric) for cell in cells), told)
+
+
+def verdict(parts: Iterable[bool | None]) -> str:
+    """Of a claim whose parts hold, do not, or are not decided (None)."""
+    found = list(parts)
+    if any(part is False for part in found):
+        return "**does not hold**"
+    return "holds" if all(found) else "not decided"
+
+
+def judged(claims: Sequence[Claim | Tie], outcomes: Outcomes) -> str:
     """The list of claims under a table."""
     return "".join(claim.judged(outcomes) for claim in claims)
