@@ -431,6 +431,12 @@ def test_bad_names_elsewhere(capsys, tmp_path):
     assert "every-second" in refused(
         capsys, "evaluate", "blend", "--data", "bouncing_balls", "--scheme", "every-third", "--clips", "1"
     )
+    options = ("--data", "bouncing_balls", "--clips", "1")
+    assert "1 channel and vid_ode takes 3 channels" in refused(capsys, "evaluate", "vid_ode", *options)
+    assert f"--out is {tmp_path}, a folder" in refused(capsys, "evaluate", "blend", *options, "--out", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    options = (*options, "--task", "extrapolation", "--scheme", "every-second")
+    assert "expected one of beyond-5" in refused(capsys, "evaluate", "blend", *options)
     assert "missing.yaml" in refused(capsys, "train", tmp_path / "missing.yaml")
     refused(capsys, "inspect", "nothing-of-that-name")
     refused(capsys, "demo", tmp_path / "no" / "demo", "--model", "blend")

@@ -10,7 +10,7 @@ from torch import Tensor
 from vidode.blocks.perceptual import Lpips
 from vidode.clip import Batch, Clip, InvalidInput, Meaning
 from vidode.datasets import VideoDataset, open_dataset
-from vidode.evaluation import evaluate, measure, predict, report, write_report
+from vidode.evaluation import evaluate, measure, predict, report, scheme_for, write_report
 from vidode.hiding import SCHEMES, questions
 from vidode.metrics import PROTOCOLS, Metrics
 from vidode.models import Prediction, VideoModel, build
@@ -192,3 +192,35 @@ def test_a_task_that_the_model_cannot_do_is_refused():
 def test_a_choice_of_no_clips_is_refused(limit):
     with pytest.raises(InvalidInput, match="expected at least 1 of each"):
         measure(build("blend"), open_dataset("bouncing_balls", "test"), **limit)
+
+
+@pytest.mark.parametrize(("channels", "words"), [(1, "1 channel"), (6, "6 channels")])
+def test_frames_of_other_channels_are_refused_before_the_model_is_asked_and_a_floor_takes_them(channels, words):
+    class Other(Drift):
+        def clip(self, index: int) -> Clip:
+            clip = super().clip(index)
+            return replace(clip, frames=clip.frames[:, :1].repeat(1, channels, 1, 1))
+
+    class Learned(Spy):
+        trainable = True
+
+    model, data = Learned(), Other(DriftConfig(), "test")
+    message = (
+        f"^test_evaluation/test has frames of {words} and test_evaluation takes 3 channels; give the data set the"
+        f" option channels=3 where it has one, or train a model with channels: {channels}$"
+    )
+    with pytest.raises(InvalidInput, match=message):
+        measure(model, data)
+    assert model.given == []
+    assert measure(Spy(), data).scores.mse.isfinite().all()
+
+
+def test_a_scheme_is_that_of_its_name_or_of_the_task():
+    assert (scheme_for(None, None), scheme_for("extrapolation", None)) == ("every-second", "beyond-5")
+    assert scheme_for(None, "sparse-20") == scheme_for("extrapolation", "sparse-20") == "sparse-20"
+    with pytest.raises(InvalidInput, match="random-40 is for interpolation, not extrapolation; expected one of beyond"):
+        scheme_for("extrapolation", "random-40")
+    with pytest.raises(InvalidInput, match="expected one of every-second, random-40, regular-interpolation, irreg"):
+        scheme_for("interpolation", "beyond-5")
+    with pytest.raises(InvalidInput, match="no hiding scheme is called 'every-third'"):
+        scheme_for("interpolation", "every-third")

@@ -2,6 +2,7 @@ import csv
 import io
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -406,6 +407,22 @@ def test_a_run_that_ended_before_its_model_was_written_only_writes_it(whole, tmp
     assert (model / "model.safetensors").read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+@pytest.mark.parametrize("content", [b"", None])
+def test_a_finished_run_whose_model_is_damaged_says_what_to_remove(tmp_path, name, content):
+    model = train(config(steps=2), tmp_path)
+    before = {path.name: path.read_bytes() for path in model.iterdir() if path.name == "model.safetensors"}
+    (model / name).unlink()
+    if content is not None:
+        (model / name).write_bytes(content)
+    with pytest.raises(InvalidInput, match=f"{name}.*; remove the folder {model} and train again$") as caught:
+        train(config(steps=2), tmp_path)
+    assert "again;" not in str(caught.value)
+    shutil.rmtree(model)
+    train(config(steps=2), tmp_path)
+    assert (model / "model.safetensors").read_bytes() == before["model.safetensors"]
+
+
 def test_a_run_of_another_configuration_is_not_gone_on_with(tmp_path):
     train(config(steps=2), tmp_path)
     with pytest.raises(InvalidInput, match="holds a run with seed 0, not 1; choose another folder"):
@@ -555,6 +572,9 @@ def test_a_configuration_that_cannot_be_used_is_refused_in_one_line(tmp_path, te
     [
         ({"model": "tiny_nte"}, "no model is called 'tiny_nte'; did you mean 'tiny_net'"),
         ({"model": {"name": "tiny_net", "options": {"widht": 3}}}, "did you mean 'width'"),
+        ({"model": {"name": "tiny_net", "options": {"channels": 3}}}, "drifting has frames of 1 channel and tiny_net"),
+        ({"model": "blend"}, "blend has nothing to learn"),
+        ({"data": {"name": "weizmann", "options": {"root": "/nowhere"}}}, "root '/nowhere' is not a folder"),
         ({"data": "driftin"}, "no data set is called 'driftin'; did you mean 'drifting'"),
         ({"optimiser": {"learning_rat": 1.0}}, "did you mean 'learning_rate'"),
         ({"optimiser": {"learning_rate": -1}}, "learning_rate is -1.0; expected a positive number"),
@@ -567,6 +587,17 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_trained(tmp_path, 
     with pytest.raises(InvalidInput, match=message):
         train(config(**fields), tmp_path / "run")
     assert not (tmp_path / "run" / "checkpoints").exists()
+    # Whether data knows its flow is seen at the first step, when the run has begun.
+    assert "flow" in fields or not (tmp_path / "run").exists()
+
+
+def test_a_refused_change_leaves_the_configuration_of_a_run_as_it_was(tmp_path):
+    train(config(steps=2), tmp_path)
+    before = (tmp_path / "config.yaml").read_text()
+    longer = config(steps=3, run={"validation_every": 1, "validation_split": "test"})
+    with pytest.raises(InvalidInput, match="no split is called 'test'"):
+        train(longer, tmp_path)
+    assert (tmp_path / "config.yaml").read_text() == before
 
 
 @pytest.mark.parametrize("workers", [0, 1])

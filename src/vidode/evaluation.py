@@ -18,13 +18,15 @@ from torch import Tensor
 from vidode.blocks.perceptual import Lpips
 from vidode.clip import Batch, Clip, InvalidInput
 from vidode.datasets import VideoDataset
-from vidode.hiding import Question, questions, scheme
+from vidode.hiding import SCHEMES, Question, questions, scheme
 from vidode.metrics import PROTOCOLS, FrameScores, Protocol, Scores, score_frames, summarise
-from vidode.models import VideoModel, model_name, parameter_count, require_task
+from vidode.models import Task, VideoModel, model_name, parameter_count, require_channels, require_task
 from vidode.provenance import DataChecksum, configuration, provenance, weights_checksum, write_json
 
 PIXELS_PER_CALL = 2**20
 """Pixels that a model is asked for at once: 13 frames of 320x240."""
+SCHEME_OF: dict[Task, str] = {"interpolation": "every-second", "extrapolation": "beyond-5"}
+"""The way to hide frames, where a task is named and no scheme."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,22 @@ class Measurement:
         )
 
 
+def scheme_for(task: Task | None, name: str | None) -> str:
+    """The scheme of this name, else that of the task; without either, that of interpolation.
+
+    Raises `InvalidInput` for an unknown scheme and, naming those that fit, for one that belongs to another task.
+    """
+    if name is None:
+        return SCHEME_OF[task or "interpolation"]
+    own = scheme(name).task
+    if task is not None and task != own:
+        fitting = [other for other, known in SCHEMES.items() if known.task == task]
+        raise InvalidInput(
+            f"scheme {name} is for {own}, not {task}; expected one of {', '.join(fitting)}, or leave the task out"
+        )
+    return name
+
+
 def evaluate(
     model: VideoModel,
     data: VideoDataset,
@@ -113,7 +131,8 @@ def measure(
 
     model: put in evaluation mode; it works on the device of its parameters, and its answers are scored there.
     clips, stride: measure the first so many of every `stride`-th clip only.
-    Raises `InvalidInput` for an unknown scheme, for one that the model cannot do, and where every clip is too short.
+    Raises `InvalidInput` for an unknown scheme, for one that the model cannot do, for frames of another number of
+    channels than the model takes, and where every clip is too short.
     """
     require_task(model.eval(), scheme(scheme_name).task)
     if stride < 1 or (clips is not None and clips < 1):
@@ -122,6 +141,7 @@ def measure(
     indices = range(0, len(data), stride)[:clips]
     for index in indices:
         clip = data.clip(index).normalised()
+        require_channels(model, clip, data_name(data))
         checksum.update(clip)
         asked = questions(scheme_name, len(clip), seed, index)
         skipped += not asked
@@ -157,8 +177,15 @@ def report(
 
 
 def write_report(path: str | Path, *arguments: Any, **options: Any) -> None:
-    """Write `report` as JSON, whole or not at all."""
+    """Write `report` as JSON, whole or not at all. Raises `InvalidInput` for a folder."""
+    require_file(Path(path))
     write_json(Path(path), report(*arguments, **options))
+
+
+def require_file(path: Path) -> None:
+    """Raise `InvalidInput` where a folder stands in the place of the file to write."""
+    if path.is_dir():
+        raise InvalidInput(f"--out is {path}, a folder; expected a file, such as {path / 'row.json'}")
 
 
 def describe_model(model: VideoModel) -> dict[str, Any]:

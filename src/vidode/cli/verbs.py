@@ -249,7 +249,7 @@ def evaluate(
     split: Literal["train", "validation", "test"] = "test",
     root: Path | None = None,
     option: Annotated[list[str] | None, Parameter(negative="")] = None,
-    task: Literal["interpolation", "extrapolation"] = "interpolation",
+    task: Literal["interpolation", "extrapolation"] | None = None,
     scheme: str | None = None,
     protocol: Literal["vidode2021", "per-frame"] = "vidode2021",
     clips: int | None = None,
@@ -273,9 +273,9 @@ def evaluate(
     option
         An option of the data set, such as size=[64,64]; repeat it for more.
     task
-        interpolation hides every second frame, extrapolation asks for five frames after the end.
+        interpolation (by default) hides every second frame, extrapolation asks for five frames after the end.
     scheme
-        Another way to hide frames, such as random-40.
+        Another way to hide frames, such as random-40; it belongs to one of the tasks.
     protocol
         vidode2021 (the paper's) or per-frame (the field's).
     clips
@@ -291,12 +291,14 @@ def evaluate(
     """
     from vidode.checkpoints import load
     from vidode.cli import show
-    from vidode.evaluation import measure, write_report
+    from vidode.evaluation import measure, require_file, scheme_for, write_report
     from vidode.generation.files import on_device
 
+    wanted = scheme_for(task, scheme)
+    if out is not None:
+        require_file(out)
     weights = lpips_weights(lpips)
     clips_of = open_data(data, split, root, option or [])
-    wanted = scheme or {"interpolation": "every-second", "extrapolation": "beyond-5"}[task]
     network = on_device(load(model), device)
     measured = measure(network, clips_of, wanted, lpips=weights, seed=seed, clips=clips)
     row = measured.row(protocol)

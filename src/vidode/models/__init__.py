@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal, get_type_hints
 from torch import Tensor, nn
 
 from vidode import losses
-from vidode.clip import Batch, InvalidInput
+from vidode.clip import Batch, Clip, InvalidInput
 from vidode.configuration import catalog, configure, member
 from vidode.windows import Windows
 
@@ -245,6 +245,23 @@ def require_task(model: VideoModel, task: Task) -> None:
     if task not in model.tasks:
         able = [other for other in names() if task in model_class(other).tasks and model_class(other).any_time]
         raise InvalidInput(f"{model_name(model)} cannot do {task}; use {' or '.join(able)}")
+
+
+def require_channels(model: VideoModel, clip: Clip, data: str) -> None:
+    """Raise `InvalidInput` where the frames of a clip have another number of channels than `model` was built for.
+
+    data: what the clip is of. A floor takes any number.
+    """
+    found, expected = clip.frames.shape[1], int(model.config.channels)
+    if model.trainable and found != expected:
+        raise InvalidInput(
+            f"{data} has frames of {_channels(found)} and {model_name(model)} takes {_channels(expected)}; give the"
+            f" data set the option channels={expected} where it has one, or train a model with channels: {found}"
+        )
+
+
+def _channels(count: int) -> str:
+    return f"{count} channel" if count == 1 else f"{count} channels"
 
 
 def require_tasks(model: VideoModel, seen: Windows) -> None:

@@ -27,8 +27,10 @@ from lightning.pytorch.utilities import rank_zero_only
 from vidode import checkpoints
 from vidode.clip import InvalidInput
 from vidode.configuration import plain
-from vidode.models import Example, parameter_count
+from vidode.datasets import VideoDataset
+from vidode.models import Example, parameter_count, require_channels
 from vidode.provenance import provenance
+from vidode.sampling import generator_for
 from vidode.training.config import Choice, RunConfig, TrainingConfig, as_yaml, config_from, read_config, same_run
 from vidode.training.examples import Stream, steps_per_epoch, validation_examples
 from vidode.training.journal import CsvLog, Journal, NotFinite
@@ -55,17 +57,21 @@ def train(config: TrainingConfig, folder: str | Path, facts: Mapping[str, Any] |
     facts: more to record in the model's card; the command, the commit and the versions are there already.
 
     Raises `InvalidInput` for a configuration that cannot be trained or differs from that of the run in the folder,
+    and for a finished run whose model is damaged; nothing is written before model and data are built. Raises
     `Interrupted` after Ctrl-C, with a checkpoint saved, and `NotFinite` where the loss stops being a number.
     """
     folder = Path(folder)
     result = folder / "model"
-    _claim(folder, config)
+    _require_same(folder, config)
     place = newest(folder / "checkpoints")
     if place.step >= config.steps and result.is_dir():
+        _require_whole(result)
         return result
     data = config.open_data("train")
     learner = Learner(config, steps_per_epoch(data, config))
+    _require_fit(learner, data)
     journal, request = Journal(folder, _validation(config)), Request()
+    _claim(folder, config)
     callbacks = [journal, Bar(), Keeper(folder / "checkpoints", request)]
     with _quiet(), _one_line(), _deterministic(config), ending_cleanly(request):
         trainer = _trainer(config, folder, place, callbacks)
@@ -79,8 +85,8 @@ def train(config: TrainingConfig, folder: str | Path, facts: Mapping[str, Any] |
     return result
 
 
-def _claim(folder: Path, config: TrainingConfig) -> None:
-    """Make the folder this run's. Raises `InvalidInput` where it holds a run of another configuration."""
+def _require_same(folder: Path, config: TrainingConfig) -> None:
+    """Raise `InvalidInput` where the folder holds a run of another configuration."""
     path = folder / "config.yaml"
     if path.is_file() and any((folder / "checkpoints").glob("*.ckpt")):
         old = read_config(path)
@@ -90,6 +96,26 @@ def _claim(folder: Path, config: TrainingConfig) -> None:
             raise InvalidInput(
                 f"{folder} holds a run with {name} {before[name]!r}, not {now[name]!r}; choose another folder"
             )
+
+
+def _require_whole(result: Path) -> None:
+    """Raise `InvalidInput` where the model of a finished run cannot be read: the run alone can give it again."""
+    try:
+        checkpoints.load(result)
+    except InvalidInput as error:
+        reason = str(error).partition(";")[0]
+        raise InvalidInput(f"{reason}; remove the folder {result} and train again") from error
+
+
+def _require_fit(learner: Learner, data: VideoDataset) -> None:
+    """Raise `InvalidInput` where the model takes other frames than the data has; one of them is read."""
+    frame = data.window(0, 1, generator_for(learner.config.seed))
+    require_channels(learner.model, frame, learner.config.data.name)
+
+
+def _claim(folder: Path, config: TrainingConfig) -> None:
+    """Make the folder this run's."""
+    path = folder / "config.yaml"
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
         folder.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".part")

@@ -5,12 +5,13 @@ Answers are kept in `answers/`, beside the rows: a picture is drawn again withou
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import safetensors.torch
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from vidode.clip import Batch, Clip
@@ -21,6 +22,8 @@ from vidode.hiding import Question, questions
 from vidode.models import VideoModel
 from vidode.pictures import write_strips
 from vidode.provenance import write_bytes
+
+log = logging.getLogger(__name__)
 
 Answer = dict[str, Tensor]
 """Parts of a prediction by name, (K, ...) each."""
@@ -69,7 +72,7 @@ def _kept(
     """
     path = places.results / "answers" / f"{name}.safetensors"
     made_from = {"training": training_digest(job, scale, places), "asked": asked}
-    if not path.is_file() or _made_from(path) != made_from:
+    if _made_from(path) != made_from:
         with torch.no_grad():
             made = make(load_trained(job, scale, places))
         halves = {part: value.half().contiguous() for part, value in made.items()}
@@ -77,9 +80,16 @@ def _kept(
     return {part: value.float() for part, value in safetensors.torch.load_file(path).items()}
 
 
-def _made_from(path: Path) -> dict[str, str]:
-    with safe_open(path, framework="pt") as file:
-        return file.metadata() or {}
+def _made_from(path: Path) -> dict[str, str] | None:
+    """What kept answers are of; None where there are none, or none that can be read."""
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}
+    except SafetensorError as error:
+        log.warning("answers %s are damaged (%s); making them again", path, error)
+        return None
 
 
 def strips(path: Path, rows: dict[str, Tensor], enlarged: int = 2) -> str:

@@ -1,7 +1,8 @@
 """Jobs: one model, trained on one data set for one task from one seed, then measured. Tables share them.
 
 A job leaves a row, `rows/NAME.json`: the scores under both protocols, where they come from, what the training took and
-its curves. A row that is there is read; it is made again where what it was made from changed. Trainings resume.
+its curves. A row that is there is read; it is made again where what it was made from changed, and where its file is
+damaged. Trainings resume.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from vidode import checkpoints
 from vidode.blocks.perceptual import Lpips
+from vidode.clip import InvalidInput
 from vidode.configuration import configure, plain
+from vidode.datasets import dataset_class
 from vidode.evaluation import Row, describe_data, measure, report
 from vidode.experiments.reproduction.scales import DataChoice, Scale
 from vidode.metrics import Protocol, Scores
@@ -126,19 +129,62 @@ def training_of(job: Job, scale: Scale, places: Places) -> TrainingConfig:
     )
 
 
+def require_data(jobs: Iterable[Job], places: Places) -> None:
+    """Open what the jobs are measured on, each once: a set that is missing is missed before hours of training.
+
+    Raises `InvalidInput`, saying what to type.
+    """
+    opened: list[DataChoice] = []
+    for data in (job.data for job in jobs):
+        if data not in opened:
+            _require_folder(data, places)
+            data.open("test", places.data, places.cache)
+            opened.append(data)
+
+
+def _require_folder(data: DataChoice, places: Places) -> None:
+    if "root" not in data.configuration(Path(), None):  # generated
+        return
+    if places.data is not None and (places.data / data.name).is_dir():
+        return
+    problem = f"no root is given for {data.name}" if places.data is None else f"{places.data} has no folder {data.name}"
+    raise InvalidInput(
+        f"{problem}; type --data FOLDER, where FOLDER holds a folder {data.name}: {dataset_class(data.name).downloads}"
+    )
+
+
 def carry_out(job: Job, scale: Scale, places: Places, lpips: Lpips | None, command: str) -> Outcome:
-    """The job's outcome: from its row where that is there, else made."""
+    """The job's outcome: from its row where that is there and whole, else made."""
     path = places.results / "rows" / f"{job.name}.json"
     key = _key(job, scale, places, lpips)
-    if not path.is_file() or json.loads(path.read_text())["key"] != key:
-        log.info("%s", job.name)
-        model, training, curve = _trained(job, scale, places)
-        data = job.data.open("test", places.data, places.cache)
-        measured = measure(model, data, job.measured_by, lpips=lpips, seed=0, clips=scale.clips)
-        measured = replace(measured, model=job.title, data=job.data.label)
-        facts = report(measured, model, data, command)
-        write_json(path, {**facts, "training": training, "curve": curve, "key": key})
+    kept = _kept(job, path, key)
+    if kept is not None:
+        return kept
+    log.info("%s", job.name)
+    model, training, curve = _trained(job, scale, places)
+    data = job.data.open("test", places.data, places.cache)
+    measured = measure(model, data, job.measured_by, lpips=lpips, seed=0, clips=scale.clips)
+    measured = replace(measured, model=job.title, data=job.data.label)
+    facts = report(measured, model, data, command)
+    write_json(path, {**facts, "training": training, "curve": curve, "key": key})
     return read_outcome(job, path)
+
+
+def _kept(job: Job, path: Path, key: Any) -> Outcome | None:
+    """What a row's file holds; None where there is none, where it is made from something else, or cannot be read."""
+    if not path.is_file():
+        return None
+    try:
+        made_from = json.loads(path.read_text())["key"]
+        return read_outcome(job, path) if _answers(made_from, key) else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        log.warning("row %s is damaged; making it again", path)
+        return None
+
+
+def _answers(made_from: dict[str, Any], key: dict[str, Any]) -> bool:
+    """Whether a row made from the one is what the other asks for. Who has no weights of LPIPS takes any row's."""
+    return ({**made_from, "lpips": None} if key["lpips"] is None else made_from) == key
 
 
 def read_outcome(job: Job, path: Path) -> Outcome:
@@ -175,11 +221,17 @@ def _run_folder(job: Job, scale: Scale, places: Places) -> Path:
 
 
 def _curve(path: Path) -> dict[str, list[float]]:
-    """The columns of a training's log that are filled in every row."""
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    full = [name for name in rows[0] if all(row[name] for row in rows)]
-    return {name: [float(row[name]) for row in rows] for name in full}
+    """The columns of a training's log that are filled in every row. Raises `InvalidInput` where it cannot be read."""
+    try:
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        full = [name for name in rows[0] if all(row[name] for row in rows)]
+        return {name: [float(row[name]) for row in rows] for name in full}
+    except (FileNotFoundError, IndexError, ValueError, TypeError, csv.Error) as error:
+        raise InvalidInput(
+            f"{path} is missing, empty or damaged; expected the log of a training: remove the folder {path.parent} and"
+            " train again"
+        ) from error
 
 
 def _key(job: Job, scale: Scale, places: Places, lpips: Lpips | None) -> Any:

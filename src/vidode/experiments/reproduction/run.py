@@ -9,7 +9,7 @@ from pathlib import Path
 from vidode.blocks.perceptual import Lpips
 from vidode.experiments import paper
 from vidode.experiments.reproduction.curves import learning
-from vidode.experiments.reproduction.jobs import Outcome, Places, carry_out
+from vidode.experiments.reproduction.jobs import Outcome, Places, carry_out, require_data
 from vidode.experiments.reproduction.outcomes import PROTOCOL, Outcomes
 from vidode.experiments.reproduction.scales import Scale
 from vidode.provenance import command_line, write_text
@@ -35,6 +35,7 @@ def reproduce(names: Iterable[str], scale: Scale, places: Places, lpips: Lpips |
     What was cut off goes on where it stopped. Raises `InvalidInput` for an unknown name and for missing data.
     """
     wanted, pages = chosen(names), []
+    require_data((job for name in wanted for job in paper.experiment(name).jobs(scale)), places)
     done: dict[str, Outcome] = {}
     for name in wanted:
         experiment = paper.experiment(name)
@@ -52,7 +53,8 @@ def reproduce(names: Iterable[str], scale: Scale, places: Places, lpips: Lpips |
 
 def command(name: str, scale: Scale) -> str:
     """What to type to get it again."""
-    return command_line(["vidode", "reproduce", name, "--scale", scale.name])
+    places = [] if scale.generated else ["--data", "DATA", "--lpips", "LPIPS"]
+    return command_line(["vidode", "reproduce", name, "--scale", scale.name, *places])
 
 
 def _write(name: str, title: str, body: str, scale: Scale, places: Places) -> Path:
@@ -70,6 +72,8 @@ def described(scale: Scale) -> str:
     seeds = f"{len(scale.seeds)} seeds (mean ± half of the distance between them)" if scale.seeds[1:] else "one seed"
     return (
         f"Scale {scale.name}: every model at {scale.width:g} of the paper's width, {updates} of {scale.batch_size}"
-        f" clips, {seeds}. Protocol {PROTOCOL}; bold is best of ours; beside it what the paper prints, of its"
-        " own data. Each row is a file in rows/ with its configuration, seed, commit and checksums."
+        f" clips (where a row does not say otherwise), {seeds}. Protocol {PROTOCOL}. In tables bold is best of what was"
+        " measured here, and beside it stands what the paper prints, of its own data; beyond the end the blend is the"
+        " copy of the last frame, and has no row. Each row is a file in rows/ with its configuration, seed, commit and"
+        " checksums."
     )

@@ -81,6 +81,12 @@ class Scale:
     augmentation: Augmentation = field(default_factory=Augmentation)
     optimiser: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def generated(self) -> bool:
+        """Whether all of its data is generated, so that no folder of data is needed."""
+        every = (config_class(data.name) for choices in self.data.values() for data in choices)
+        return not any(option.name == "root" for config in every for option in fields(config))
+
     def steps_on(self, data: DataChoice) -> int:
         """Updates of a model on a data set."""
         return self.steps or self.epochs * self.epoch_of(data)
