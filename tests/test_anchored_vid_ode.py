@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch.nn import functional
 
+from vidode.blocks.motion_decoder import work_size
 from vidode.blocks.warp import warp
 from vidode.clip import Batch
 from vidode.models import Example, build
-from vidode.models.anchored_vid_ode import AnchoredVidOde, flow_distance, work_size
+from vidode.models.anchored_vid_ode import AnchoredVidOde, flow_distance
 
 SMALL = {"width": 4, "latent": 4, "reach": 2, "refine": 4}
 

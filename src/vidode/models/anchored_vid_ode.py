@@ -37,17 +37,16 @@ from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from vidode import losses
-from vidode.blocks.anchors import HINTS, Anchors, anchors_of, at_query, flows, gate, odds_of_b
+from vidode.blocks.anchors import Anchors, anchors_of, flows, gate, odds_of_b
 from vidode.blocks.beyond import gap_by_gap
 from vidode.blocks.context import ContextEncoder, with_time
 from vidode.blocks.critics import PatchCritic
-from vidode.blocks.frames import pad_to_multiple
-from vidode.blocks.matching import Pyramid, Stage, convolution
+from vidode.blocks.matching import Pyramid
+from vidode.blocks.motion_decoder import Draft, MotionDecoder, full_size, work_frames
 from vidode.blocks.recurrent import OdeConvGRU
-from vidode.blocks.refinement import Refiner
 from vidode.blocks.warp import warp
 from vidode.clip import Batch
 from vidode.configuration import require_at_least
@@ -56,13 +55,6 @@ from vidode.models import Example, Objective, OptimiserConfig, Prediction, Video
 from vidode.ode import Solver, integrate
 from vidode.timing import TimeScale
 from vidode.windows import Windows, windows
-
-COARSEST = 8
-"""Frames are padded to a multiple of the coarsest scale."""
-MOTION = 4
-"""Channels of a motion: x and y of v_A, x and y of v_B, in pixels of the frames that are worked on."""
-PAINT = 0.1
-"""Of the difference: a step of learning then changes a frame by less than it is wrong by."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +114,8 @@ class AnchoredVidOde(VideoModel):
         self.context_encoder = ContextEncoder(config.channels, config.width, config.latent) if own else None
         read = config.latent + 1 if own else 4 * config.width
         self.context = OdeConvGRU(read, config.latent, config.latent // 2) if config.latent else None
-        self.decoder = MotionDecoder(config)
+        latents = 2 * (config.latent + own)
+        self.decoder = MotionDecoder(config.channels, config.width, config.reach, config.refine, latents, deep=own)
 
     def forward(self, observed: Batch, query: Tensor) -> Prediction:
         """See `VideoModel.forward`. Flow and warped hold two fields and two frames, A's and B's; latent is A's."""
@@ -144,7 +137,8 @@ class AnchoredVidOde(VideoModel):
         draft = self._draft(frames, features, latents, anchors)
         size = (observed.frames.shape[-2], observed.frames.shape[-1])
         prediction = compose(observed.frames, full_size(draft, size, self.config.work_side), anchors)
-        parts = replace(prediction, latent=latents[0] if latents else None, drafts=draft.coarser or None)
+        drafts = [Prediction(made, flow=flow) for made, flow in draft.coarser]
+        parts = replace(prediction, latent=latents[0] if latents else None, drafts=drafts or None)
         return unfolded(parts, query.shape)
 
     def objective(self) -> Objective:
@@ -225,139 +219,6 @@ class AnchoredVidOde(VideoModel):
         if not self._alone(rows[0]):
             return function(*rows)
         return torch.cat([function(*row) for row in zip(*(torch.split(value, 1) for value in rows), strict=True)])
-
-
-class Painter(nn.Module):
-    """Which anchor to believe where, and what neither shows: mask and difference from both as brought to the query."""
-
-    def __init__(self, inputs: int, width: int, channels: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(convolution(inputs + HINTS, width), convolution(width, width))
-        self.head = nn.Conv2d(width, 4 + 4 * channels, 3, padding=1)
-        with torch.no_grad():
-            self.head.weight.mul_(0.1)
-            nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
-
-    def forward(self, pair: tuple[Tensor, Tensor], state: Tensor, hints: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures (Q, C, h, w) and a state (Q, *, h / 2, w / 2) to a logit (Q, 1, h, w) and a picture (Q, C, h, w)."""
-        x = torch.cat([*(F.pixel_unshuffle(y, 2) for y in pair), state], dim=1)
-        x = torch.cat([x, hints.expand(-1, -1, *x.shape[-2:])], dim=1)
-        x = self.head(self.body(x.contiguous(memory_format=torch.channels_last)))
-        mask, difference = torch.split(F.pixel_shuffle(x.float(), 2), [1, pair[0].shape[1]], dim=1)
-        return mask, PAINT * difference
-
-
-@dataclass(frozen=True)
-class Draft:
-    """What G says of each query at the size that is worked on.
-
-    motion: (Q, 4, h, w). mask: (Q, 1, h, w), the logit that is added to the odds of B. difference: (Q, C, h, w).
-    coarser: the frames and flows of the coarser scales; only while training.
-    """
-
-    motion: Tensor
-    mask: Tensor
-    difference: Tensor
-    coarser: list[Prediction]
-
-    @staticmethod
-    def joined(drafts: list[Draft]) -> Draft:
-        """The drafts of several queries as one; without those of the coarser scales."""
-        motion, mask, difference = (
-            torch.cat([getattr(draft, name) for draft in drafts]) for name in ("motion", "mask", "difference")
-        )
-        return Draft(motion, mask, difference, [])
-
-
-class MotionDecoder(nn.Module):
-    """G: motion, mask and difference at the query, from coarse to fine."""
-
-    def __init__(self, config: AnchoredVidOdeConfig) -> None:
-        super().__init__()
-        width, channels, reach = config.width, config.channels, config.reach
-        state = 2 * width
-        # States that the recurrence read at an eighth are told to the first stage alone.
-        self.deep = 2 * (config.latent + 1) if config.context == "own" and config.latent else 0
-        self.coarse = Stage(4 * width, self.deep or 2 * config.latent, 4 * width, reach, state)
-        self.middle = Stage(4 * width, MOTION + state, 4 * width, reach, state)
-        self.again = Stage(4 * width, MOTION + state, 4 * width, reach, state)
-        self.fine = Stage(2 * width, 8 * channels + MOTION + state, 3 * width, max(1, reach // 2), state)
-        known = 2 * channels + MOTION + state + HINTS
-        self.refiner = Refiner(known, self.deep, MOTION, 1 + channels, config.refine) if config.refine else None
-        self.painter = Painter(8 * channels + state + self.deep, 2 * width, channels)
-
-    def forward(self, frames: Tensor, features: list[Tensor], latents: list[Tensor], anchors: Anchors) -> Draft:
-        """Frames (B, T, C, h, w), their features, and the latents of both sides at each query."""
-        half, quarter, eighth = (anchors.pick(level) for level in features)
-        pictures = anchors.pick(frames)
-        coarser = []
-
-        # Each stage answers in its own cells, and sees the motion so far in them.
-        deep = torch.cat(latents, dim=1) if self.deep else None
-        at_eighth = latents if deep is None else [F.avg_pool2d(deep, 2)]
-        moved, state = self.coarse(eighth, at_eighth, anchors)
-        motion, state = _double(8 * moved), _double(state)
-        for stage in (self.middle, self.again):
-            if self.training:
-                coarser.append(_blend(pictures, motion, anchors, 4))
-            moved, state = stage(at_query(quarter, motion, anchors, 4), [motion / 4, state], anchors)
-            motion = motion + 4 * moved
-
-        motion, state = _double(motion), _double(state)
-        if self.training:
-            coarser.append(_blend(pictures, motion, anchors, 2))
-        there = [F.pixel_unshuffle(y, 2) for y in at_query(pictures, _double(motion), anchors, 1)]
-        moved, state = self.fine(at_query(half, motion, anchors, 2), [*there, motion / 2, state], anchors)
-        motion, paint = _double(motion + 2 * moved), None
-        if self.refiner is not None:
-            if self.training:
-                coarser.append(_blend(pictures, motion, anchors, 1))
-            known = [*at_query(pictures, motion, anchors, 1), motion, _double(state)]
-            hints = anchors.hints.expand(-1, -1, *motion.shape[-2:])
-            more, paint = self.refiner(torch.cat([*known, hints], dim=1), deep)
-            motion = motion + more
-        state = state if deep is None else torch.cat([state, _double(deep)], dim=1)
-        mask, difference = self.painter(at_query(pictures, motion, anchors, 1), state, anchors.hints)
-        if paint is not None:
-            mask, difference = mask + paint[:, :1], difference + PAINT * paint[:, 1:]
-        return Draft(motion, mask, difference, coarser)
-
-
-def _blend(pictures: tuple[Tensor, Tensor], motion: Tensor, anchors: Anchors, scale: int) -> Prediction:
-    """What the motion so far gives at one `scale`th of the size, weighted by time alone; flow stays in full pixels."""
-    small = tuple(F.avg_pool2d(picture, scale) for picture in pictures)
-    a, b = at_query((small[0], small[1]), motion, anchors, scale)
-    return Prediction(torch.lerp(a, b, odds_of_b(anchors)), flow=torch.stack(flows(motion, anchors), dim=1))
-
-
-def work_size(size: tuple[int, int], work_side: int) -> tuple[int, int]:
-    """The size that is worked on: `size`, or reduced so that its longer side is `work_side`."""
-    longer = max(size)
-    if not work_side or longer <= work_side:
-        return size
-    height, width = (max(1, round(side * work_side / longer)) for side in size)
-    return height, width
-
-
-def work_frames(frames: Tensor, work_side: int) -> Tensor:
-    """Frames (B, T, C, H, W) at the size that is worked on, padded to what the scales need."""
-    flat, size = frames.flatten(0, 1), (frames.shape[-2], frames.shape[-1])
-    reduced = work_size(size, work_side)
-    if reduced != size:
-        flat = F.interpolate(flat, size=reduced, mode="bilinear", align_corners=False, antialias=True)
-    padded = pad_to_multiple(flat, COARSEST)
-    return padded.view(*frames.shape[:2], *padded.shape[1:])
-
-
-def full_size(draft: Draft, size: tuple[int, int], work_side: int) -> Draft:
-    """The draft without its padding, and enlarged to the frame `size`, its motion with it."""
-    height, width = reduced = work_size(size, work_side)
-    maps = torch.cat([draft.motion, draft.mask, draft.difference], dim=1)[..., :height, :width].float()
-    if reduced != size:
-        maps = F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
-    motion, mask, difference = torch.split(maps, [MOTION, 1, maps.shape[1] - MOTION - 1], dim=1)
-    ratio = motion.new_tensor([size[1] / width, size[0] / height] * 2)[:, None, None]
-    return Draft(motion * ratio, mask, difference, draft.coarser)
 
 
 def compose(frames: Tensor, draft: Draft, anchors: Anchors) -> Prediction:
@@ -445,7 +306,3 @@ def unfolded(prediction: Prediction, shape: torch.Size) -> Prediction:
 
 def _pooled(x: Tensor, like: Tensor) -> Tensor:
     return F.adaptive_avg_pool2d(x, (like.shape[-2], like.shape[-1]))
-
-
-def _double(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
