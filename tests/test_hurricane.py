@@ -12,15 +12,17 @@ LATITUDES = np.arange(-90, 90, 5.0)
 LONGITUDES = np.arange(0, 360, 5.0)
 
 
-def write_fields(path, first, steps, calendar="noleap"):
+def write_fields(path, first, steps, calendar="noleap", lacking=""):
     """U850 counts time, V850 is the longitude and PSL the latitude, so that a cut tells where it is from."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5netcdf.File(path, "w") as file:
         file.dimensions = {"time": steps, "lat": len(LATITUDES), "lon": len(LONGITUDES)}
-        time = file.create_variable("time", ("time",), "f8", data=3.0 * (first + np.arange(steps)))
-        time.attrs["units"], time.attrs["calendar"] = "hours since 1996-02-27", calendar
-        file.create_variable("lat", ("lat",), "f8", data=LATITUDES)
-        file.create_variable("lon", ("lon",), "f8", data=LONGITUDES)
+        axes = {"time": 3.0 * (first + np.arange(steps)), "lat": LATITUDES, "lon": LONGITUDES}
+        for name in axes.keys() - {lacking}:
+            file.create_variable(name, (name,), "f8", data=axes[name])
+        if lacking not in ("time", "units"):
+            attributes = file.variables["time"].attrs
+            attributes["units"], attributes["calendar"] = "hours since 1996-02-27", calendar
         shape = (steps, len(LATITUDES), len(LONGITUDES))
         counted = np.broadcast_to((first + np.arange(steps, dtype=np.float32))[:, None, None], shape)
         values = {"U850": counted, "V850": np.broadcast_to(LONGITUDES, shape)}
@@ -60,7 +62,7 @@ def test_a_storm_lasts_from_its_annotated_start_to_its_end_across_files(root):
 
 
 def test_it_is_cut_out_of_the_basin_that_holds_it(root):
-    data = hurricane(root, multiple=1)
+    data = hurricane(root, edge=0)
     for index, (west, south) in enumerate([(200, 0), (60, 0)]):
         physical = data.scaling.physical(data.clip(index).frames.numpy())[0]
         assert physical.shape == (3, 12, 32)
@@ -69,7 +71,9 @@ def test_it_is_cut_out_of_the_basin_that_holds_it(root):
 
 
 def test_rows_are_added_and_declared_missing(root):
-    clip = hurricane(root, multiple=7).clip(0)
+    assert hurricane(root, edge=0).clip(0).size == (12, 32)
+    assert hurricane(root, edge=2, multiple=5).clip(0).size == (20, 32)
+    clip = hurricane(root).clip(0)  # one above and one below, as in the paper
     assert clip.size == (14, 32)
     assert not clip.valid[:, :, [0, -1]].any()
     assert clip.valid[:, :, 1:-1].all()
@@ -84,12 +88,16 @@ def test_storms_are_split_in_order_of_their_start_and_scaled_by_the_training_one
     assert test.clip(0).meaning.channels == ("U850", "V850", "PSL")
 
 
-def test_arrays_of_the_released_code_are_taken_as_they_are(tmp_path):
+def test_arrays_of_the_released_code_have_the_same_rows_added(tmp_path):
     (tmp_path / "test").mkdir()
     values = np.random.default_rng(0).random((21, 3, 4, 6)).astype(np.float32)
     np.save(tmp_path / "test" / "a.npy", values)
     data = open_dataset("hurricane", "test", root=str(tmp_path))
-    assert torch.equal(data.clip(0).frames, torch.from_numpy(values))
+    assert torch.equal(data.clip(0).frames[:, :, 1:-1], torch.from_numpy(values))
+    assert data.clip(0).size == (6, 6)
+    assert (data.clip(0).frames[:, :, [0, -1]] == 0).all()
+    assert not data.clip(0).valid[:, :, [0, -1]].any()
+    assert open_dataset("hurricane", "test", root=str(tmp_path), edge=0).clip(0).size == (4, 6)
     assert data.clip(0).times[1] == 3 * 3600
 
 
@@ -98,7 +106,13 @@ def test_arrays_of_the_released_code_are_taken_as_they_are(tmp_path):
     [
         (lambda root: (root / "tracks.csv").write_text("storm,time,lat\n"), "no column 'lon'"),
         (lambda root: (root / "tracks.csv").write_text("storm,time,lat,lon\na,soon,1,2\n"), "line 2"),
-        (lambda root: (root / "fields" / "b.nc").unlink(), "no field has the times of storm"),
+        (lambda root: (root / "tracks.csv").write_bytes(b"storm,time,lat,lon\n\xff\xfe\x81"), "not a table of text"),
+        (lambda root: with_point(root, "1996-02-27T00,91,131"), r"line \d+, .* a latitude from -90 to 90"),
+        (lambda root: with_point(root, "1996-02-27T00,nan,131"), r"line \d+, .* a latitude"),
+        (lambda root: with_point(root, "1996-02-27T00,12,inf"), r"line \d+, .* a latitude"),
+        (lambda root: with_point(root, ",12,131"), r"line \d+, .* expected a time"),
+        (lambda root: (root / "fields" / "b.nc").unlink(), "no field has 1996-02-28T18 of storm two"),
+        (lambda root: (root / "fields" / "a.nc").unlink(), "no field has the times of storm one"),
         (lambda root: [path.unlink() for path in (root / "fields").iterdir()], "holds no NetCDF"),
     ],
 )
@@ -109,6 +123,47 @@ def test_what_is_incomplete_is_refused_in_one_line(root, change, message):
     with pytest.raises(InvalidInput, match=message) as refused:
         hurricane(root, "test")
     assert "\n" not in str(refused.value)
+
+
+def with_point(root, point):
+    with (root / "tracks.csv").open("a") as file:
+        file.write(f"odd,{point}\n")
+
+
+def test_fields_that_are_missing_inside_a_storm_are_named(root):
+    (root / "fields" / "b.nc").unlink()
+    write_fields(root / "fields" / "b.nc", 12, 28)
+    with pytest.raises(
+        InvalidInput, match=r"between 1996-02-28T03 and 1996-02-28T12 of storm two; expected .* 3 hours"
+    ):
+        hurricane(root)
+    write_fields(root / "fields" / "c.nc", 9, 3)
+    with pytest.raises(InvalidInput, match="two fields have 1996-02-28T03 of storm two"):
+        hurricane(root)
+
+
+@pytest.mark.parametrize("name", ["time", "lat", "lon", "units"])
+def test_fields_without_coordinates_or_units_are_named(root, name):
+    write_fields(root / "fields" / "a.nc", 0, 10, lacking=name)
+    said = "has no dates in 'time'" if name == "units" else f"has no '{name}' along an axis"
+    with pytest.raises(InvalidInput, match=rf"a\.nc' {said}") as refused:
+        hurricane(root)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"multiple": 0}, "multiple is 0; expected at least 1"),
+        ({"edge": -1}, "edge is -1; expected at least 0"),
+        ({"side": 0}, "side is 0; expected at least 1"),
+        ({"side": 1}, "side is 1 for fields of 12 by 32 cells; expected at least 3"),
+        ({"variables": ()}, "variables are empty"),
+    ],
+)
+def test_what_a_hurricane_cannot_be_is_refused(root, options, message):
+    with pytest.raises(InvalidInput, match=message):
+        hurricane(root, **options)
 
 
 def test_a_storm_outside_every_basin_is_named(root):

@@ -1,6 +1,7 @@
 """Data sets converted once: what is whole, what is refused, what goes on, and that a manifest never lies."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -148,9 +149,196 @@ def test_a_lost_array_is_named(source, tmp_path):
         open_dataset("moving_gif", "test", root=str(tmp_path / "made")).clip(0)
 
 
-def test_a_folder_that_is_prepared_and_data_without_files_are_refused(source, tmp_path):
-    prepare("moving_gif", source, tmp_path / "made")
-    with pytest.raises(InvalidInput, match="is prepared already"):
+def test_a_finished_folder_is_left_as_it_is(source, tmp_path):
+    manifest = prepare("moving_gif", source, tmp_path / "made")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "made").rglob("*.npy")}
+    said = json.loads(manifest.read_text())
+    assert json.loads(prepare("moving_gif", source, tmp_path / "made").read_text()) == said
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "made").rglob("*.npy")} == before
+    assert not (tmp_path / "made" / JOURNAL).exists()
+
+
+def broken(path, damage):
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif damage == "changed":
+        path.write_bytes(path.read_bytes()[:-1] + b"\x99")
+    elif damage == "gone":
+        path.unlink()
+    elif damage == "times gone":
+        path.with_suffix(".times.npy").unlink()
+    else:
+        np.save(path.with_suffix(".times.npy"), np.arange(3.0))
+
+
+@pytest.mark.parametrize("finished", [True, False])
+@pytest.mark.parametrize("damage", ["cut", "changed", "gone", "times gone", "times short"])
+def test_damaged_arrays_are_converted_again(source, tmp_path, finished, damage):
+    made = tmp_path / "made"
+    if finished:
+        prepare("moving_gif", source, made)
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            prepare("moving_gif", source, made, report=stop_after(2))
+    other = made / "train" / "00001-b.npy"
+    before = other.stat().st_mtime_ns
+    broken(made / "train" / "00000-a.npy", damage)
+    prepare("moving_gif", source, made)
+    assert other.stat().st_mtime_ns == before
+    clip = open_dataset("moving_gif", "train", root=str(made)).clip(0)
+    assert torch.equal(clip.frames, open_dataset("moving_gif", "train", root=str(source)).clip(0).frames)
+
+
+def stop_after(count):
+    def stop(name, done, total):
+        if done == count:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+def test_there_is_no_manifest_while_what_it_says_is_repaired(source, tmp_path):
+    made = tmp_path / "made"
+    prepare("moving_gif", source, made)
+    (made / "train" / "00000-a.npy").unlink()
+    with pytest.raises(KeyboardInterrupt):
+        prepare("moving_gif", source, made, report=stop_after(1))
+    assert not (made / MANIFEST).exists()
+    prepare("moving_gif", source, made)
+    assert len(open_dataset("moving_gif", "train", root=str(made))) == 3
+
+
+def test_arrays_of_clips_that_have_gone_are_removed(source, tmp_path):
+    made = tmp_path / "made"
+    prepare("moving_gif", source, made)
+    (source / "train" / "a.gif").unlink()
+    prepare("moving_gif", source, made, partial=True)
+    assert sorted(path.name for path in (made / "train").glob("*.npy") if "times" not in path.name) == [
+        "00000-b.npy",
+        "00001-c.npy",
+    ]
+
+
+def test_short_clips_count_as_there_and_are_left_out(source, tmp_path):
+    animation(source / "train" / "b.gif", 8)
+    facts = json.loads(prepare("moving_gif", source, tmp_path / "made").read_text())
+    assert facts["counts"]["train"]["clips"] == 2
+    assert len(open_dataset("moving_gif", "train", root=str(tmp_path / "made"))) == 2
+    assert not list((tmp_path / "made").rglob("*-b.*"))
+
+
+def test_nothing_is_decoded_before_the_files_are_counted(source, tmp_path):
+    (source / "train" / "a.gif").write_bytes(b"not a picture")
+    (source / "train" / "b.gif").unlink()
+    with pytest.raises(InvalidInput, match="2 clips to train of moving_gif; expected 3"):
         prepare("moving_gif", source, tmp_path / "made")
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("source", "overlap"),
+        ("source/below", "overlap"),
+        (".", "overlap"),
+        ("full", "holds 'theirs.txt' already"),
+        ("full/theirs.txt", "is a file"),
+        ("odd", "is not the journal"),
+        ("random", "is not the journal"),
+    ],
+)
+def test_a_target_that_is_not_ours_is_refused_and_left_alone(source, tmp_path, capsys, place, message):
+    for name, content in (("odd", b"[1]\n"), ("random", bytes(range(128, 256)))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / JOURNAL).write_bytes(content)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "theirs.txt").write_text("mine")
+    before = set(tmp_path.rglob("*"))
+    assert main(["datasets", "prepare", "moving_gif", str(source), str(tmp_path / place)]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_the_working_directory_is_not_filled(source, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "theirs.txt").write_text("mine")
+    monkeypatch.chdir(tmp_path / "here")
+    assert main(["datasets", "prepare", "moving_gif", str(source), ""]) == 2
+    assert [path.name for path in (tmp_path / "here").iterdir()] == ["theirs.txt"]
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_other_data_options_or_source_do_not_mix(source, tmp_path, finished):
+    made = tmp_path / "made"
+    shutil.copytree(source, tmp_path / "copy")
+    if finished:
+        prepare("moving_gif", source, made, {"size": 4})
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            prepare("moving_gif", source, made, {"size": 4}, report=stop_after(1))
+    with pytest.raises(InvalidInput, match="was prepared with size 4, not None"):
+        prepare("moving_gif", source, made)
+    with pytest.raises(InvalidInput, match=r"was prepared from source .*source, not .*copy"):
+        prepare("moving_gif", tmp_path / "copy", made, {"size": 4})
+    with pytest.raises(InvalidInput, match="was prepared from dataset moving_gif, not video_folder"):
+        prepare("video_folder", source, made, {"validation": 0.0})
+    prepare("moving_gif", source, made, {"size": 4, "min_frames": 10})  # its default, given
+
+
+def test_a_damaged_journal_costs_no_more_than_converting_again(source, tmp_path):
+    made = tmp_path / "made"
+    with pytest.raises(KeyboardInterrupt):
+        prepare("moving_gif", source, made, report=stop_after(2))
+    with (made / JOURNAL).open("ab") as journal:
+        journal.write(b'[1]\n{"file": "../../x.npy", "split": "train", "source": "", "frames": 1}\n\xff\xfe\n3')
+    (tmp_path.parent / "x.npy").write_text("not ours")
+    prepare("moving_gif", source, made)
+    assert (tmp_path.parent / "x.npy").exists()
+    assert len(open_dataset("moving_gif", "train", root=str(made))) == 3
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"dataset":"ucf101"}', '{"dataset":"moving_gif"}', "\xff"])
+def test_a_manifest_that_is_none_is_said_in_one_line(source, tmp_path, capsys, content):
+    (source / MANIFEST).write_text(content, encoding="latin-1")
+    assert main(["datasets", "prepare", "moving_gif", str(source), str(tmp_path / "made")]) == 2
+    said = capsys.readouterr().err
+    assert "is not what 'vidode datasets prepare' writes" in said
+    assert said.count("\n") == 1
+    with pytest.raises(InvalidInput, match="is not what"):
+        open_dataset("moving_gif", "train", root=str(source))
+
+
+def test_a_part_of_nothing_is_refused(source, tmp_path):
+    for path in source.rglob("*.gif"):
+        path.unlink()
+    with pytest.raises(InvalidInput, match="holds no clips of any split"):
+        prepare("moving_gif", source, tmp_path / "made", partial=True)
+    assert not (tmp_path / "made").exists()
+    animation(source / "train" / "a.gif", 3)  # shorter than is kept
+    with pytest.raises(InvalidInput, match="holds no clips of any split"):
+        prepare("moving_gif", source, tmp_path / "made", partial=True)
+    assert not (tmp_path / "made" / MANIFEST).exists()
+
+
+def test_a_root_among_the_options_is_refused(source, tmp_path, capsys):
+    words = ["datasets", "prepare", "moving_gif", str(source), str(tmp_path / "made"), "--option", "root=foo"]
+    assert main(words) == 2
+    assert "root is given as an option" in capsys.readouterr().err
+
+
+def test_a_full_disk_that_numpy_does_not_name_is_named(source, tmp_path, monkeypatch, capsys):
+    def full(file, values, **options):
+        raise OSError("1265664 requested and 913280 written")
+
+    monkeypatch.setattr(np, "save", full)
+    assert main(["datasets", "prepare", "moving_gif", str(source), str(tmp_path / "made")]) == 2
+    assert f"{tmp_path / 'made' / 'train' / '00000-a.times.npy'}: the disk is full" in capsys.readouterr().err
+
+
+def test_data_without_files_and_what_is_prepared_already_are_no_sources(source, tmp_path):
+    prepare("moving_gif", source, tmp_path / "made")
+    with pytest.raises(InvalidInput, match="is prepared already; use it as root"):
+        prepare("moving_gif", tmp_path / "made", tmp_path / "again")
     with pytest.raises(InvalidInput, match="needs no preparation"):
         prepare("bouncing_balls", source, tmp_path / "other")

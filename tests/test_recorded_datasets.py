@@ -1,5 +1,6 @@
 """Recorded sets are read as their owners distribute them; the files here are tiny ones in the same form."""
 
+import json
 from fractions import Fraction
 
 import av
@@ -11,8 +12,10 @@ from scipy.io import savemat
 
 from vidode.cli import main
 from vidode.clip import InvalidInput
-from vidode.datasets import RecordedDataset, dataset_class, names, open_dataset
+from vidode.datasets import RecordedDataset, dataset_class, names, open_dataset, penn_action
+from vidode.datasets import kth as kth_set
 from vidode.footage import Footage, Preparation, Reel, Take, fit
+from vidode.preparation import prepare
 from vidode.sources import Frame
 
 
@@ -30,6 +33,12 @@ def film(path, frames=6, size=(24, 32), rate=25):
         for packet in stream.encode():
             container.mux(packet)
     return path
+
+
+@pytest.fixture
+def made(tmp_path_factory):
+    """A folder to write, beside the one with the source."""
+    return tmp_path_factory.mktemp("prepared") / "made"
 
 
 def levels(clip):
@@ -82,6 +91,14 @@ def test_what_is_no_strip_is_refused(weizmann):
         open_dataset("weizmann", "train", root=str(weizmann / "test"))
 
 
+def test_a_strip_of_another_height_and_a_missing_one_are_named(weizmann, made):
+    with pytest.raises(InvalidInput, match="lacks 00000003, 00000004, 00000005, 00000006, 00000007 and 64 more"):
+        prepare("weizmann", weizmann, made)
+    strip(weizmann / "test" / "00000003.jpg", side=16)
+    with pytest.raises(InvalidInput, match=r"00000003\.jpg' is 16 pixels high; expected 8"):
+        open_dataset("weizmann", "train", root=str(weizmann))
+
+
 # ------------------------------------------------------------------------------------------- Moving GIF, Penn Action
 
 
@@ -125,6 +142,31 @@ def test_the_owners_flags_split_penn_action(penn):
     assert torch.allclose(only.clip(0).times, torch.arange(3, dtype=torch.float64) / 25)
 
 
+@pytest.fixture
+def whole_penn(penn, monkeypatch):
+    monkeypatch.setattr(penn_action, "CLIPS", 3)
+    return penn
+
+
+def test_actions_of_a_whole_source_are_prepared(whole_penn, made):
+    prepare("penn_action", whole_penn, made, {"size": 8, "actions": ["squat"]})
+    assert len(open_dataset("penn_action", "train", root=str(made), size=8, actions=["squat"])) == 1
+    with pytest.raises(InvalidInput, match="no clip shows the action 'bwl'; did you mean 'bowl'"):
+        prepare("penn_action", whole_penn, made.with_name("other"), {"actions": ["bwl"]})
+
+
+def test_fewer_frames_than_the_label_counts_are_named(whole_penn, made):
+    savemat(whole_penn / "labels" / "0002.mat", {"action": "squat", "train": -1, "nframes": 5})
+    with pytest.raises(InvalidInput, match="lacks 2 of the 5 frames of frames/0002"):
+        prepare("penn_action", whole_penn, made)
+
+
+def test_arrays_of_penn_action_are_counted(tmp_path, made):
+    write_array(tmp_path / "train" / "a.npy", 6)
+    with pytest.raises(InvalidInput, match="has 1 clips to train of penn_action; expected 1258"):
+        prepare("penn_action", tmp_path, made)
+
+
 @pytest.mark.parametrize("damage", ["missing", "not MATLAB", "no flag"])
 def test_frames_without_a_label_are_refused_in_one_line(penn, damage):
     path = penn / "labels" / "0002.mat"
@@ -133,7 +175,8 @@ def test_frames_without_a_label_are_refused_in_one_line(penn, damage):
         path.write_text("bowl")
     if damage == "no flag":
         savemat(path, {"action": "bowl"})
-    with pytest.raises(InvalidInput, match=r"0002\.mat") as refused:
+    said = r"there is no label .*0002\.mat" if damage == "missing" else r"0002\.mat' cannot be read"
+    with pytest.raises(InvalidInput, match=said) as refused:
         open_dataset("penn_action", "train", root=str(penn))
     assert "\n" not in str(refused.value)
 
@@ -198,12 +241,50 @@ def test_the_owners_default_split_has_sixteen_people_and_nine(kth):
     assert sorted(config.train + config.validation + config.test) == list(range(1, 26))
 
 
-def test_the_papers_count_of_kth_stands_beside_what_there_is(kth, tmp_path, capsys):
-    assert main(["datasets", "prepare", "kth", str(kth), str(tmp_path / "made"), "--partial"]) == 0
+def test_the_papers_count_of_kth_stands_beside_what_there_is(kth, capsys, made):
+    assert main(["datasets", "prepare", "kth", str(kth), str(made), "--partial"]) == 0
     said = capsys.readouterr().out
-    assert "train: 1 clips of 1 videos (the Vid-ODE paper states 255 videos)" in said
+    assert "train: 1 clips of 1 videos\n" in said
     assert "validation: 2 clips of 1 videos\n" in said
     assert "test: 1 clips of 1 videos (the Vid-ODE paper states 144 videos)" in said
+    assert "train and validation: 3 clips of 2 videos (the Vid-ODE paper states 255 videos)" in said
+    assert "all: 4 clips of 3 videos (the Vid-ODE paper states 399 videos)" in said
+
+
+def test_splits_that_have_no_people_are_not_prepared(kth, monkeypatch, made):
+    monkeypatch.setattr(kth_set, "VIDEOS", 4)
+    (kth / "sequences.txt").write_text("\n".join(TABLE.splitlines()[2:6]))
+    film(kth / "boxing" / "person01_boxing_d2_uncomp.avi")
+    people = {"train": [15], "validation": [], "test": [22]}
+    facts = json.loads(prepare("kth", kth, made, people).read_text())
+    assert facts["counts"] == {
+        "train": {"clips": 1, "videos": 1, "stated": 255},
+        "test": {"clips": 1, "videos": 1, "stated": 144},
+        "all": {"clips": 2, "videos": 2, "stated": 399},
+    }
+    assert len(open_dataset("kth", "train", root=str(made), **people)) == 1
+    with pytest.raises(InvalidInput, match="no clips of the train split"):
+        prepare("kth", kth, made.with_name("none"), {**people, "train": [16]})
+
+
+def test_whole_videos_are_clips_where_that_is_asked_for(kth):
+    data = open_dataset("kth", "validation", root=str(kth), whole=True)
+    assert [levels(data.clip(i)) for i in range(len(data))] == [[0, 1, 2, 3, 4, 5]]
+
+
+def test_arrays_of_kth_are_prepared_without_a_validation(tmp_path, made):
+    for name in ("train/a", "train/b", "test/c"):
+        write_array(tmp_path / "arrays" / f"{name}.npy", 6)
+    prepare("kth", tmp_path / "arrays", tmp_path / "made", {"size": 8})
+    assert len(open_dataset("kth", "train", root=str(tmp_path / "made"), size=8)) == 2
+    with pytest.raises(InvalidInput, match="no clips of the validation split"):
+        open_dataset("kth", "validation", root=str(tmp_path / "arrays"), size=8)
+
+
+def test_the_same_video_in_two_folders_is_refused(kth):
+    film(kth / "copies" / "person01_boxing_d1_uncomp.avi")
+    with pytest.raises(InvalidInput, match=r"boxing/person01_boxing.*copies/person01_boxing.*are the same clip"):
+        open_dataset("kth", "validation", root=str(kth))
 
 
 @pytest.mark.parametrize("table", ["", "person01_boxing_d1 frames 9-3", "person01_boxing_d1 frames 0-3"])
@@ -224,7 +305,7 @@ def test_a_missing_table_says_what_to_get(tmp_path):
 @pytest.fixture
 def ucf101(tmp_path):
     for group, action in ((1, "Biking"), (7, "Bowling"), (8, "Biking"), (15, "Biking")):
-        film(tmp_path / action / f"v_{action}_g{group:02d}_c01.avi", frames=3)
+        film(tmp_path / action / f"v_{action}_g{group:02d}_c01.avi", frames=3, size=(240, 320))
     return tmp_path
 
 
@@ -245,6 +326,23 @@ def test_ucf_clips_are_videos_by_action(ucf101):
     assert levels(data.clip(0)) == [0, 1, 2]
     with pytest.raises(InvalidInput, match="no action 'Diving'; expected some of Biking, Bowling"):
         open_dataset("ucf101", "train", root=str(ucf101), actions=["Diving"])
+
+
+def test_ucf_clips_of_another_size_and_twice_the_same_are_refused(ucf101):
+    film(ucf101 / "Biking" / "v_Biking_g09_c01.avi", frames=3, size=(24, 32))
+    with pytest.raises(InvalidInput, match=r"v_Biking_g09_c01\.avi' is 32x24 pixels; expected 320x240"):
+        open_dataset("ucf101", "train", root=str(ucf101), actions=["Biking"]).clip(1)
+    film(ucf101 / "copies" / "v_Biking_g09_c01.avi", frames=3)
+    with pytest.raises(InvalidInput, match="are the same clip"):
+        open_dataset("ucf101", "train", root=str(ucf101))
+
+
+def test_a_part_of_ucf_is_prepared_where_that_is_asked_for_and_counted(ucf101, capsys, made):
+    words = ["datasets", "prepare", "ucf101", str(ucf101), str(made), "--option", "size=16"]
+    assert main(words) == 2
+    assert "lacks 13316 of the 13320 clips" in capsys.readouterr().err
+    assert main([*words, "--partial"]) == 0
+    assert "all: 4 clips of 4 videos\n" in capsys.readouterr().out
 
 
 # ------------------------------------------------------------------------------------------------------ folder

@@ -10,6 +10,7 @@ import pytest
 import torch
 from scipy.io import netcdf_file
 
+from vidode.cli import main
 from vidode.clip import InvalidInput
 from vidode.datasets import open_dataset
 from vidode.gridded import Scaling, Series, thinned
@@ -77,11 +78,22 @@ def test_training_windows_come_from_anywhere_in_their_split(storm):
         ({"variables": ("P", "T")}, "has no Tstorm.cdf"),
         ({"train": 12}, "train is 12 of 12 frames"),
         ({"train": 8, "frames": 9}, "frames is 9"),
+        ({"train": 8, "frames": 0}, "frames is 0; expected at least 1"),
+        ({"train": 8, "frames": -3}, "frames is -3; expected at least 1"),
+        ({"train": 8, "frames": 2, "hop": -1}, "hop is -1; expected at least 1"),
+        ({"train": 0}, "train is 0; expected at least 1"),
+        ({"variables": ()}, "variables are empty"),
     ],
 )
 def test_what_a_storm_cannot_be_is_refused_in_one_line(storm, options, message):
     with pytest.raises(InvalidInput, match=message):
         open_dataset("storm", "train", root=str(storm[0]), **options)
+
+
+def test_a_variable_with_fewer_frames_is_named(storm):
+    write_storm(storm[0], "U", storm[1]["U"][:10])
+    with pytest.raises(InvalidInput, match=r"Ustorm\.cdf has shape \(10, 5, 6\); expected .*\(12, 5, 6\)"):
+        open_dataset("storm", "train", root=str(storm[0]), train=8)
 
 
 @pytest.mark.parametrize("damage", ["text", "empty", "cut"])
@@ -96,6 +108,7 @@ def test_a_broken_file_is_named_in_one_line(storm, damage):
 def write_era5(path, hours=10, times="time", name="t2m"):
     with h5netcdf.File(path, "w") as file:
         file.dimensions = {times: hours, "latitude": 4, "longitude": 6}
+        file.create_variable("latitude", ("latitude",), "f4", data=np.arange(4.0))
         time = file.create_variable(times, (times,), "i8", data=np.arange(hours))
         time.attrs["units"] = "hours since 2019-03-01"
         values = np.arange(hours * 24, dtype=np.float32).reshape(hours, 4, 6)
@@ -126,13 +139,59 @@ def test_era5_says_which_file_and_which_variables_there_are(tmp_path):
     open_dataset("era5", "train", root=str(tmp_path), train=6, file="b.nc")
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"side": 0}, "side is 0; expected at least 1"),
+        ({"side": -2}, "side is -2; expected at least 1"),
+        ({"side": 1}, "side is 1 for fields of 4 by 6 cells; expected at least 2"),
+        ({"variables": ()}, "variables are empty"),
+        ({"variables": ("time",)}, "expected"),
+        ({"variables": ("t2m", "latitude")}, "latitude of .* has shape"),
+        ({"frames": 0}, "frames is 0"),
+        ({"frames": 2, "hop": -1}, "hop is -1"),
+    ],
+)
+def test_what_era5_cannot_be_is_refused_in_one_line(tmp_path, options, message):
+    write_era5(tmp_path / "a.nc")
+    with pytest.raises(InvalidInput, match=message) as refused:
+        open_dataset("era5", "train", root=str(tmp_path), **{"train": 6, **options})
+    assert "\n" not in str(refused.value)
+
+
+def test_the_command_line_refuses_a_side_of_no_cells(tmp_path, capsys):
+    write_era5(tmp_path / "a.nc")
+    words = ["evaluate", "linear_blend", "--data", "era5", "--root", str(tmp_path), "--option", "side=0"]
+    assert main(words) == 2
+    assert capsys.readouterr().err == "vidode: side is 0; expected at least 1\n"
+
+
+def write_radar(folder, minute, shape=(6, 8)):
+    folder.mkdir(exist_ok=True)
+    with h5py.File(folder / f"RAD_NL25_RAP_5min_2010082600{minute:02d}.h5", "w") as file:
+        counts = np.full(shape, 100 * minute, np.uint16)
+        counts[0] = 65535
+        file["image1/image_data"] = counts
+
+
+@pytest.mark.parametrize(
+    ("minute", "shape", "message"),
+    [
+        (75, (6, 8), r"_201008260075\.h5' has the impossible date 201008260075"),
+        (10, (6, 9), r"_201008260010\.h5' has a field of \(6, 9\) cells; expected \(6, 8\)"),
+    ],
+)
+def test_a_radar_file_that_does_not_belong_is_named(tmp_path, minute, shape, message):
+    for each in (0, 5):
+        write_radar(tmp_path / "knmi", each)
+    write_radar(tmp_path / "knmi", minute, shape)
+    with pytest.raises(InvalidInput, match=message):
+        open_dataset("radar", "train", root=str(tmp_path), train=2, side=None)
+
+
 def test_radar_composites_are_read_at_the_times_of_their_names(tmp_path):
-    (tmp_path / "knmi").mkdir()
     for minute in (0, 5, 15):
-        with h5py.File(tmp_path / "knmi" / f"RAD_NL25_RAP_5min_2010082600{minute:02d}.h5", "w") as file:
-            counts = np.full((6, 8), 100 * minute, np.uint16)
-            counts[0] = 65535
-            file["image1/image_data"] = counts
+        write_radar(tmp_path / "knmi", minute)
     data = open_dataset("radar", "train", root=str(tmp_path), train=2, side=None)
     assert data.series.times.tolist() == [0, 300]
     np.testing.assert_allclose(data.series.values[1, 0, 1:], np.log1p(5.0), rtol=1e-6)

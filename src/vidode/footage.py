@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -85,7 +89,7 @@ class Reel:
 
     def __init__(self, path: Path, preparation: Preparation, cache: Path | None, decode: Decode | None = None) -> None:
         self.path, self.preparation, self.cache = path, preparation, cache
-        self._decode = decode or _decode_any
+        self._decode = decode or decode_any
         self._footage: Footage | None = None
 
     def footage(self) -> Footage:
@@ -111,7 +115,7 @@ class Reel:
         frames, times = (cache / f"{self._key()}.{part}.npy" for part in ("frames", "times"))
         if not frames.exists():
             cache.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=cache, prefix=".decoding-") as place:
+            with saying_where(frames), tempfile.TemporaryDirectory(dir=cache, prefix=".decoding-") as place:
                 self._store(Path(place))
                 # The frames appear last: where they are, all is.
                 (Path(place) / "times.npy").replace(times)
@@ -168,9 +172,12 @@ class StoredReel:
         """All its frames. Raises `InvalidInput`, naming the file, where it is missing or damaged."""
         try:
             frames = np.load(self.path, mmap_mode="r", allow_pickle=False)
-            return Footage(frames, np.load(self.path.with_suffix(".times.npy"), allow_pickle=False))
+            times = np.load(self.path.with_suffix(".times.npy"), allow_pickle=False)
+            if frames.ndim != 4 or times.shape != frames.shape[:1]:
+                raise ValueError(f"{frames.shape} frames, {times.shape} times")
         except (OSError, ValueError, EOFError) as error:
             raise InvalidInput(f"{str(self.path)!r} is missing or damaged; prepare the data set again") from error
+        return Footage(frames, times)
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,6 +213,17 @@ class Take:
         return range(count)[self.first : self.end]
 
 
+@contextmanager
+def saying_where(path: Path) -> Iterator[None]:
+    """A full disk is said with the file that does not fit: neither the system nor NumPy names it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC or re.search(r"\d+ requested and \d+ written", str(error)):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
+
+
 def at_rate(rate: Fraction) -> Decode:
     """How to decode what has no times of its own, arrays and folders of images: at so many frames a second."""
 
@@ -221,7 +239,8 @@ def arrays_of(root: Path, split: str) -> list[Path]:
     return sorted((root / split).glob("*.npy"))
 
 
-def _decode_any(path: Path) -> Iterator[Frame]:
+def decode_any(path: Path) -> Iterator[Frame]:
+    """The frames of anything that `open_source` reads, in [0, 1]."""
     with open_source(path) as source:
         low, high = source.meaning.value_range
         for frame in source:

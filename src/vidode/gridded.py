@@ -6,7 +6,7 @@ They are read with xarray, of the extra `grids`: NetCDF 3 through SciPy, NetCDF 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +87,7 @@ def grid_file(path: Path, group: str | None = None) -> Iterator[Any]:
     options: dict[str, Any] = {"phony_dims": "sort", "group": group} if engine == "h5netcdf" else {"mmap": False}
     try:
         dataset = library.open_dataset(path, engine=engine, **options)
-    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
+    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InvalidInput(f"{str(path)!r} cannot be read ({reason}); copy or download it again") from error
     with dataset:
@@ -102,9 +102,27 @@ def variable(dataset: Any, name: str, path: Path, missing: Sequence[float] = ())
     if name not in dataset.variables:
         known = ", ".join(sorted(map(str, dataset.data_vars)))
         raise InvalidInput(f"{str(path)!r} has no variable {name!r}; it has {known}")
-    values = np.array(dataset[name].values, dtype=np.float32)
+    try:
+        values = np.array(dataset[name].values, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"{str(path)!r} has no numbers in its variable {name!r}; name another") from error
     values[np.isin(values, np.array(missing, np.float32))] = np.nan
     return values
+
+
+def stacked(fields: Mapping[str, Array], frames: int, side: int | None = None) -> Array:
+    """Fields (T, H, W) as channels (T, C, h, w) of so many frames, thinned to a side.
+
+    fields: by what an error shall call them. Raises `InvalidInput` for one of another shape than the first.
+    """
+    grid = next(iter(fields.values())).shape[-2:]
+    for name, values in fields.items():
+        if values.shape != (frames, *grid):
+            raise InvalidInput(
+                f"{name} has shape {values.shape}; expected (time, rows, columns) = {(frames, *grid)} as its times and"
+                " the other fields have: leave it out, or copy it again"
+            )
+    return np.stack([thinned(values, side) for values in fields.values()], axis=1)
 
 
 def seconds(stamps: NDArray[np.datetime64]) -> NDArray[np.float64]:
@@ -117,10 +135,16 @@ def thinned(values: Array, side: int | None) -> Array:
     """Fields (..., H, W) averaged over square blocks, so that the longer side has at most `side` cells, or as they are.
 
     Cells that fill no whole block at the far edges are dropped; a block is missing where all of its cells are.
+    Raises `InvalidInput` where a block would be larger than the field.
     """
-    block = 1 if side is None else -(-max(values.shape[-2:]) // side)
-    if block == 1:
+    short, long = sorted(values.shape[-2:])
+    block = 1 if side is None else -(-long // side)
+    if block <= 1:
         return values
+    if block > short:
+        raise InvalidInput(
+            f"side is {side} for fields of {short} by {long} cells; expected at least {-(-long // short)}"
+        )
     height, width = (length // block for length in values.shape[-2:])
     cells = values[..., : height * block, : width * block].reshape(*values.shape[:-2], height, block, width, block)
     known = np.isfinite(cells)

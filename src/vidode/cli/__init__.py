@@ -6,6 +6,7 @@ ends with status 2; Ctrl-C ends with 130. Whatever was being written is gone by 
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -65,6 +66,10 @@ def _is_for_the_user(error: Exception) -> bool:
 
 
 def _in_words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return (
+            f"{error.filename or 'the output'}: the disk is full ({error.strerror}); free space, or use another place"
+        )
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'the system'}: {error.strerror}; free what is in the way or use another place"
     return str(error)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_type_hints
 
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from vidode.clip import Clip, InvalidInput, Meaning
-from vidode.configuration import catalog, configure, member, plain
+from vidode.configuration import catalog, configure, member, plain, require_at_least
 from vidode.footage import Decode, Preparation, Reel, StoredReel, Take
 from vidode.gridded import Scaling, Series
 
@@ -82,24 +82,35 @@ class RecordedDataset(VideoDataset):
     """Clips of recorded files, each decoded once: in memory, or in the folder that `config.cache` names.
 
     A concrete class finds the takes of its split; its configuration has a `root`, the folder that holds the files as
-    their owners distribute them, or as `vidode.preparation` left them. whole: clips of each split that there are in
-    all, where that is known. stated: videos of each split that the Vid-ODE paper counts, where its count and the
-    owners' differ.
+    their owners distribute them, or as `vidode.preparation` left them. whole: videos of each split that there are in
+    all, where that is known. stated: videos that the Vid-ODE paper counts in some splits together, where its count and
+    the owners' differ.
     """
 
     whole: ClassVar[Mapping[Split, int]] = {}
-    stated: ClassVar[Mapping[Split, int]] = {}
+    stated: ClassVar[Mapping[tuple[Split, ...], int]] = {}
 
-    def __init__(self, config: Any, split: Split, may_be_empty: bool = False) -> None:
+    def __init__(self, config: Any, split: Split, *, unread: bool = False) -> None:
+        """unread: all clips that are found, also short ones and none at all, before any is decoded."""
         super().__init__(config, split)
         root = existing_root(config, self.downloads)
-        self.takes = self._prepared(root) if (root / MANIFEST).is_file() else self.find(root)
-        if not self.takes and not may_be_empty:
+        is_prepared = (root / MANIFEST).is_file()
+        self.takes = self._prepared(root) if is_prepared else self.find(root)
+        if unread:
+            return
+        if self.least > 1 and not is_prepared:
+            self.takes = [take for take in self.takes if len(take) >= self.least]
+        if not self.takes:
             raise InvalidInput(f"{config.root!r} holds no clips of the {split} split; {self.downloads}")
 
     @abstractmethod
     def find(self, root: Path) -> list[Take]:
-        """The clips of this split, in an order that never changes."""
+        """The clips of this split, in an order that never changes; nothing is decoded."""
+
+    @property
+    def least(self) -> int:
+        """Frames of a clip; those that have fewer are left out."""
+        return 1
 
     def __len__(self) -> int:
         return len(self.takes)
@@ -121,9 +132,19 @@ class RecordedDataset(VideoDataset):
         """Names of what the source lacks, where the owners list what belongs to it."""
         return []
 
+    @classmethod
+    def held(cls, root: Path) -> Mapping[Split, int]:
+        """Videos that the source holds, whatever the options leave out, of splits that `whole` counts."""
+        return {}
+
+    @classmethod
+    def expected(cls, config: Any, root: Path) -> tuple[Split, ...]:
+        """The splits that have clips: not those that the configuration empties."""
+        return cls.splits
+
     def _prepared(self, root: Path) -> list[Take]:
         """The clips that a preparation left. Raises `InvalidInput` where it was made with other options."""
-        facts = json.loads((root / MANIFEST).read_text())
+        facts = read_manifest(root)
         if facts["dataset"] != (name := type(self).__module__.rpartition(".")[2]):
             raise InvalidInput(f"{str(root)!r} holds {facts['dataset']}, not {name}; give its own root")
         here = {key: value for key, value in plain(self.config).items() if key not in ("root", "cache")}
@@ -158,6 +179,8 @@ class SeriesDataset(VideoDataset):
         self.scaling = Scaling.of(training)
         chosen = training if split == "train" else test
         self.series = chosen[chosen.complete]
+        if not len(self.series):
+            raise InvalidInput(f"{config.root!r} has no frame to {split} with every channel; choose other variables")
         self.meaning = Meaning(channels=self.series.names)
         if config.frames is not None and config.frames > len(self.series):
             raise InvalidInput(f"frames is {config.frames}; the {split} split has {len(self.series)} complete ones")
@@ -204,6 +227,49 @@ def existing_root(config: Any, downloads: str) -> Path:
     if not root.is_dir():
         raise InvalidInput(f"root {config.root!r} is not a folder; {downloads}")
     return root
+
+
+def read_manifest(root: Path) -> dict[str, Any]:
+    """What a preparation says of the folder that it made. Raises `InvalidInput` for what is damaged or of another."""
+    path = root / MANIFEST
+    try:
+        facts = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        facts = None
+    if not _is_manifest(facts):
+        raise InvalidInput(
+            f"{str(path)!r} is not what 'vidode datasets prepare' writes, or is damaged; remove it or give another root"
+        )
+    return dict(facts)
+
+
+def _is_manifest(facts: Any) -> bool:
+    if not isinstance(facts, dict) or not isinstance(facts.get("dataset"), str):
+        return False
+    options, clips = facts.get("options"), facts.get("clips")
+    if not isinstance(options, dict) or not isinstance(clips, list):
+        return False
+    return all(
+        isinstance(clip, dict) and all(isinstance(clip.get(k), str) for k in ("file", "split")) for clip in clips
+    )
+
+
+def videos_by_name(paths: Iterable[Path]) -> dict[str, Path]:
+    """Files by their name less its ending. Raises `InvalidInput` for a name that stands twice, in different folders."""
+    found: dict[str, Path] = {}
+    for path in sorted(paths):
+        if path.stem in found:
+            raise InvalidInput(f"{str(found[path.stem])!r} and {str(path)!r} are the same clip; remove one of them")
+        found[path.stem] = path
+    return found
+
+
+def require_series(config: Any) -> None:
+    """Raise `InvalidInput` for options of a `SeriesDataset` that name no frames, cells or variables."""
+    counts = {name: 1 for name in ("frames", "hop", "side") if getattr(config, name, None) is not None}
+    require_at_least(config, train=1, **counts)
+    if not getattr(config, "variables", True):
+        raise InvalidInput("variables are empty; expected the name of at least one")
 
 
 def names() -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from vidode.clip import InvalidInput
-from vidode.datasets import RecordedDataset, Split
+from vidode.datasets import RecordedDataset, Split, videos_by_name
 from vidode.footage import Preparation, Take, arrays_of, at_rate
 
 TABLES = ("sequences.txt", "00sequences.txt")
@@ -30,8 +30,8 @@ class KthConfig:
     root: the folder with the table of sequences and the videos, in any folders below it; or, without a table, with
     train/ and test/ of one .npy (T, H, W, C) a video, as Vid-ODE's released code keeps them. train, validation, test:
     the people's numbers; by default as the owners split them (16 people to train and tune on, 9 to test). actions:
-    empty for all. size: side in pixels, none to keep 160x120. channels: 3 equal ones, or 1. cache: see
-    `RecordedDataset`.
+    empty for all. whole: a clip is a whole video, as the paper counts, and not a sequence of the table. size: side in
+    pixels, none to keep 160x120. channels: 3 equal ones, or 1. cache: see `RecordedDataset`.
     """
 
     root: str = ""
@@ -39,6 +39,7 @@ class KthConfig:
     validation: tuple[int, ...] = (19, 20, 21, 23, 24, 25, 1, 4)
     test: tuple[int, ...] = (22, 2, 3, 5, 6, 7, 8, 9, 10)
     actions: tuple[str, ...] = ()
+    whole: bool = False
     size: int | None = None
     channels: Literal[1, 3] = 3
     cache: str | None = None
@@ -61,22 +62,35 @@ class Sequence:
 
 
 class Kth(RecordedDataset):
-    """One clip a sequence of the owners' table, so that an empty scene between two of them is left out."""
+    """One clip a sequence of the owners' table, so that an empty scene between two of them is left out.
+
+    The paper trains on 16 people, tests on 9 and counts whole videos. As the owners divide the people, in one line:
+
+        vidode datasets prepare kth SRC DST --option size=128 --option whole=true --option validation=[]
+            --option train=[1,4,11,12,13,14,15,16,17,18,19,20,21,23,24,25]
+    """
 
     config: KthConfig
     splits = ("train", "validation", "test")
-    stated: ClassVar[Mapping[Split, int]] = {"train": 255, "test": 144}
+    stated: ClassVar[Mapping[tuple[Split, ...], int]] = {
+        ("train", "validation"): 255,
+        ("test",): 144,
+        ("train", "validation", "test"): 399,
+    }
     downloads = (
-        "get the six zip files and 00sequences.txt of the KTH action database (Schuldt, Laptev and Caputo, 2004), and"
-        " unpack the videos person<NN>_<action>_d<N>_uncomp.avi anywhere under root"
+        "get the six zip files (1.1 GB together, 599 videos) and 00sequences.txt of the KTH action database (Schuldt,"
+        " Laptev and Caputo, 2004), and unpack the videos person<NN>_<action>_d<N>_uncomp.avi anywhere under root; or"
+        " put one .npy (T, H, W, 3) a video into train/ and test/ under root"
     )
 
     def find(self, root: Path) -> list[Take]:
         """In the table's order. A video that is not there is left out, as one is missing from the owners' own set."""
         table = _table_of(root)
         preparation = Preparation(self.config.size, self.config.channels, grey=True)
-        if table is None and (arrays := arrays_of(root, self.split)):
-            return [Take(self.reel(path, preparation, at_rate(RATE))) for path in arrays]
+        if table is None and _is_arrays(root):
+            if self.config.actions:
+                raise InvalidInput(f"actions are {self.config.actions}; arrays say nothing of actions: leave it empty")
+            return [Take(self.reel(path, preparation, at_rate(RATE))) for path in arrays_of(root, self.split)]
         if table is None:
             raise InvalidInput(f"{str(root)!r} has no {' or '.join(TABLES)}; {self.downloads}")
         files = _videos_below(root)
@@ -85,8 +99,16 @@ class Kth(RecordedDataset):
             path = _file_of(sequence, files)
             if path is not None and self._is_ours(sequence):
                 reel = self.reel(path, preparation)
-                takes += [Take(reel, first, end) for first, end in sequence.ranges]
+                parts = [Take(reel, first, end) for first, end in sequence.ranges]
+                takes += [Take(reel)] if self.config.whole else parts
         return takes
+
+    @classmethod
+    def expected(cls, config: KthConfig, root: Path) -> tuple[Split, ...]:
+        """Those that have people; of arrays, which have no people, all but a validation that is not there."""
+        if _table_of(root) is None and _is_arrays(root):
+            return cls.splits if arrays_of(root, "validation") else ("train", "test")
+        return tuple(split for split in cls.splits if getattr(config, split))
 
     @classmethod
     def missing(cls, root: Path) -> list[str]:
@@ -130,8 +152,13 @@ def _table_of(root: Path) -> Path | None:
     return next((root / name for name in TABLES if (root / name).is_file()), None)
 
 
+def _is_arrays(root: Path) -> bool:
+    """Whether the root is what the released code keeps, whatever one split of it lacks."""
+    return any(arrays_of(root, split) for split in Kth.splits)
+
+
 def _videos_below(root: Path) -> dict[str, Path]:
-    return {path.stem: path for path in sorted(root.rglob("person*")) if path.suffix.lower() in ENDINGS}
+    return videos_by_name(path for path in root.rglob("person*") if path.suffix.lower() in ENDINGS)
 
 
 def _file_of(sequence: Sequence, files: dict[str, Path]) -> Path | None:

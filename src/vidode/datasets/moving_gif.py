@@ -22,7 +22,7 @@ class MovingGifConfig:
     """Where and which.
 
     root: the folder with train/ and test/. size: side in pixels, none to keep 256. min_frames: shorter animations are
-    left out, as the paper does, for which all are decoded at once. cache: see `RecordedDataset`.
+    left out, as the paper does, for which all are decoded when the data is opened. cache: see `RecordedDataset`.
     """
 
     root: str = ""
@@ -40,16 +40,29 @@ class MovingGif(RecordedDataset):
     whole: ClassVar[Mapping[Split, int]] = {"train": 900, "test": 100}
     downloads = (
         "get the Moving GIF data of Monkey-Net (Siarohin et al., CVPR 2019) and put its 900 training and 100 test"
-        " animations, as .gif, .mp4 or one .npy (T, H, W, 3) a video, into train/ and test/ under root"
+        " animations of 256x256, as .gif, .mp4 or one .npy (T, H, W, 3) a video, into train/ and test/ under root"
     )
 
     def find(self, root: Path) -> list[Take]:
         """In order of name."""
-        folder = root / self.split
-        if not folder.is_dir():
+        if not (root / self.split).is_dir():
             raise InvalidInput(f"{str(root)!r} has no folder {self.split!r}; {self.downloads}")
-        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)
+        paths = animations(root / self.split)
         preparation = Preparation(self.config.size, self.config.channels)
         untimed = at_rate(RATE)
-        takes = [Take(self.reel(path, preparation, untimed if path.suffix == ".npy" else None)) for path in paths]
-        return [take for take in takes if self.config.min_frames <= 1 or len(take) >= self.config.min_frames]
+        return [Take(self.reel(path, preparation, untimed if path.suffix == ".npy" else None)) for path in paths]
+
+    @property
+    def least(self) -> int:
+        """Frames of a clip."""
+        return self.config.min_frames
+
+    @classmethod
+    def held(cls, root: Path) -> Mapping[Split, int]:
+        """Animations of each split, short ones too."""
+        return {split: len(animations(root / split)) for split in cls.whole if (root / split).is_dir()}
+
+
+def animations(folder: Path) -> list[Path]:
+    """The files of a split, in order of name."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from vidode.clip import InvalidInput
+from vidode.configuration import closest
 from vidode.datasets import RecordedDataset, Split
 from vidode.footage import Preparation, Take, arrays_of, at_rate
 
@@ -16,6 +17,7 @@ RATE = Fraction(25)
 """Frames a second. The owners give none; only gaps count in model time."""
 
 CLIPS = 2326
+PICTURES = (".jpg", ".jpeg", ".png")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,15 @@ class PennActionConfig:
     cache: str | None = None
 
 
+@dataclass(frozen=True)
+class Label:
+    """A clip's action, whether it is to train on, and how many frames it has, where the label says so."""
+
+    action: str
+    train: bool
+    frames: int | None
+
+
 class PennAction(RecordedDataset):
     """One clip a folder of frames; its label file says which split it is in (1,258 to train, 1,068 to test)."""
 
@@ -41,7 +52,7 @@ class PennAction(RecordedDataset):
     splits = ("train", "test")
     whole: ClassVar[Mapping[Split, int]] = {"train": 1258, "test": 1068}
     downloads = (
-        "get Penn_Action.tar.gz (Zhang, Zhu and Derpanis, ICCV 2013) and unpack it, so that root has"
+        "get Penn_Action.tar.gz (Zhang, Zhu and Derpanis, ICCV 2013; 3 GB, 2,326 clips) and unpack it, so that root has"
         " frames/0001/000001.jpg and labels/0001.mat; or put one .npy a video into train/ and test/ under root"
     )
 
@@ -49,41 +60,66 @@ class PennAction(RecordedDataset):
         """In order of name. Raises `InvalidInput` for frames without a label, and for an unknown action."""
         preparation, decode = Preparation(self.config.size, self.config.channels), at_rate(RATE)
         if (root / "frames").is_dir():
-            folders = sorted(path for path in (root / "frames").iterdir() if path.is_dir())
-            return [Take(self.reel(path, preparation, decode)) for path in folders if self._is_ours(root, path)]
+            labels = {path: read_label(_label_of(root, path)) for path in _folders(root)}
+            self._require_actions({label.action for label in labels.values()})
+            ours = [path for path, label in labels.items() if self._is_ours(label)]
+            return [Take(self.reel(path, preparation, decode)) for path in ours]
         if self.config.actions:
             raise InvalidInput(f"actions are {self.config.actions}; arrays say nothing of actions: leave it empty")
         return [Take(self.reel(path, preparation, decode)) for path in arrays_of(root, self.split)]
 
     @classmethod
     def missing(cls, root: Path) -> list[str]:
-        """Folders of frames, of the 2,326, that are not there."""
+        """Folders of frames, of the 2,326, that are not there, and frames that a label counts."""
         if not (root / "frames").is_dir():
             return []
-        return [
-            f"frames/{number:04d}" for number in range(1, CLIPS + 1) if not (root / f"frames/{number:04d}").is_dir()
-        ]
+        numbered = [root / f"frames/{number:04d}" for number in range(1, CLIPS + 1)]
+        lacking = [f"frames/{path.name}" for path in numbered if not path.is_dir()]
+        for path in _folders(root):
+            stated = read_label(_label_of(root, path)).frames
+            here = sum(file.suffix.lower() in PICTURES for file in path.iterdir())
+            if stated is not None and here < stated:
+                lacking.append(f"{stated - here} of the {stated} frames of frames/{path.name}")
+        return lacking
 
-    def _is_ours(self, root: Path, frames: Path) -> bool:
-        label = read_label(root / "labels" / f"{frames.name}.mat")
-        wanted = not self.config.actions or label["action"] in self.config.actions
-        return wanted and label["train"] == (self.split == "train")
+    @classmethod
+    def held(cls, root: Path) -> Mapping[Split, int]:
+        """Arrays of each split, which say nothing of their number in all; folders of frames are numbered."""
+        return {} if (root / "frames").is_dir() else {split: len(arrays_of(root, split)) for split in cls.whole}
+
+    def _is_ours(self, label: Label) -> bool:
+        wanted = not self.config.actions or label.action in self.config.actions
+        return wanted and label.train == (self.split == "train")
+
+    def _require_actions(self, known: set[str]) -> None:
+        unknown = [action for action in self.config.actions if action not in known]
+        if known and unknown:
+            raise InvalidInput(f"no clip shows the action {unknown[0]!r}; {closest(unknown[0], sorted(known))}")
 
 
-def read_label(path: Path) -> dict[str, Any]:
-    """The `action` of a clip, and whether it is to `train` on.
+def _folders(root: Path) -> list[Path]:
+    return sorted(path for path in (root / "frames").iterdir() if path.is_dir())
+
+
+def _label_of(root: Path, frames: Path) -> Path:
+    return root / "labels" / f"{frames.name}.mat"
+
+
+def read_label(path: Path) -> Label:
+    """What the owners say of a clip.
 
     Raises `InvalidInput` for a missing file, one that is not MATLAB's, and one without these facts.
     """
+    if not path.is_file():
+        raise InvalidInput(f"there is no label {str(path)!r}; {PennAction.downloads}")
     try:
         from scipy.io import loadmat
         from scipy.io.matlab import MatReadError
     except ImportError as error:
         raise InvalidInput("labels of Penn Action need SciPy; type: pip install 'vidode[grids]'") from error
     try:
-        values = loadmat(path, variable_names=["action", "train"])
-        return {"action": str(values["action"].item()), "train": int(values["train"].item()) == 1}
-    except FileNotFoundError as error:
-        raise InvalidInput(f"no label {str(path)!r}; {PennAction.downloads}") from error
+        values = loadmat(path, variable_names=["action", "train", "nframes"])
+        frames = int(values["nframes"].item()) if "nframes" in values else None
+        return Label(str(values["action"].item()), int(values["train"].item()) == 1, frames)
     except (MatReadError, ValueError, KeyError, TypeError, OSError, NotImplementedError) as error:
         raise InvalidInput(f"{str(path)!r} cannot be read as a label of Penn Action; unpack it again") from error

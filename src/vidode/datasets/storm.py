@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from vidode.clip import InvalidInput
-from vidode.datasets import SeriesDataset
-from vidode.gridded import Array, Series, grid_file, variable
+from vidode.datasets import SeriesDataset, require_series
+from vidode.gridded import Array, Series, grid_file, stacked, variable
 
 UNITS = {"P": "Pa", "U": "m/s", "V": "m/s", "T": "K", "U500": "m/s", "V500": "m/s"}
 """Of sea-level pressure, wind and temperature near the ground, and wind at 500 hPa."""
@@ -28,6 +28,7 @@ class StormConfig:
     hop: int | None = None
 
     def __post_init__(self) -> None:
+        require_series(self)
         unknown = [name for name in self.variables if name not in UNITS]
         if unknown or not self.variables:
             raise InvalidInput(f"variables are {self.variables}; expected some of {', '.join(UNITS)}")
@@ -39,15 +40,19 @@ class Storm(SeriesDataset):
     config: StormConfig
     downloads = (
         "get Pstorm.cdf, Ustorm.cdf, Vstorm.cdf, Tstorm.cdf, U500storm.cdf and V500storm.cdf, the example data of the"
-        " NCAR Command Language (UCAR), and put them into root"
+        " NCAR Command Language (UCAR), and put them into root (64 frames of 33x36 cells each: 2 MB together)"
     )
 
     def read(self, root: Path) -> Series:
-        """The variables as channels; they share their times."""
-        read = [_field(root, name) for name in self.config.variables]
-        times = read[0][1]
+        """The variables as channels. Raises `InvalidInput` where they do not share their times and their grid."""
+        read = {f"{name}storm.cdf": _field(root, name) for name in self.config.variables}
+        times = next(iter(read.values()))[1]
+        values = stacked({name: values for name, (values, _) in read.items()}, len(times))
+        other = [name for name, (_, own) in read.items() if not np.array_equal(own, times)]
+        if other:
+            raise InvalidInput(f"{other[0]} in {str(root)!r} has other times than {next(iter(read))}; copy it again")
         return Series(
-            np.stack([values for values, _ in read], axis=1),
+            values,
             times,
             self.config.variables,
             tuple(UNITS[name] for name in self.config.variables),

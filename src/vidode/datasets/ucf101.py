@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from vidode.clip import InvalidInput
-from vidode.datasets import RecordedDataset
-from vidode.footage import Preparation, Take
+from vidode.datasets import RecordedDataset, videos_by_name
+from vidode.footage import Preparation, Take, decode_any
+from vidode.sources import Frame
 
 NAME = re.compile(r"v_(?P<action>\w+)_g(?P<group>\d\d)_c\d\d\.(avi|mp4)", re.IGNORECASE)
 GROUPS_A_FOLD = 7
+CLIPS = 13320
+SIZE = (240, 320)
+"""Height and width of every clip."""
 
 
 @dataclass(frozen=True)
@@ -38,24 +43,43 @@ class Ucf101(RecordedDataset):
     config: Ucf101Config
     splits = ("train", "test")
     downloads = (
-        "get UCF101.rar from the Center for Research in Computer Vision, University of Central Florida, and unpack its"
-        " files v_<Action>_g<group>_c<clip>.avi anywhere under root"
+        "get UCF101.rar (6.5 GB, 13,320 clips) from the Center for Research in Computer Vision, University of Central"
+        " Florida, and unpack its files v_<Action>_g<group>_c<clip>.avi anywhere under root"
     )
 
     def find(self, root: Path) -> list[Take]:
         """In order of name. Raises `InvalidInput` for an action of which there is no file."""
-        named = {path: match for path in root.rglob("v_*") if (match := NAME.fullmatch(path.name))}
+        named = {path: match for path in _clips_below(root) if (match := NAME.fullmatch(path.name))}
         wanted, present = set(self.config.actions), {match["action"] for match in named.values()}
         if wanted - present:
             known = ", ".join(sorted(present)) or "none, for it holds no clips"
             raise InvalidInput(f"{str(root)!r} has no action {min(wanted - present)!r}; expected some of {known}")
         preparation = Preparation(self.config.size, self.config.channels)
         return [
-            Take(self.reel(path, preparation))
+            Take(self.reel(path, preparation, read_clip))
             for path, match in sorted(named.items(), key=lambda item: item[0].name)
             if self._is_ours(int(match["group"])) and (not wanted or match["action"] in wanted)
         ]
 
+    @classmethod
+    def missing(cls, root: Path) -> list[str]:
+        """How many of the owners' clips are not there."""
+        lacking = CLIPS - len(_clips_below(root))
+        return [f"{lacking} of the {CLIPS} clips"] if lacking > 0 else []
+
     def _is_ours(self, group: int) -> bool:
         tested = (group - 1) // GROUPS_A_FOLD == self.config.fold - 1
         return tested == (self.split == "test")
+
+
+def read_clip(path: Path) -> Iterator[Frame]:
+    """The frames of a clip. Raises `InvalidInput` for one that is not 320x240, which the owners do not distribute."""
+    for frame in decode_any(path):
+        height, width = frame.pixels.shape[-2:]
+        if (height, width) != SIZE:
+            raise InvalidInput(f"{str(path)!r} is {width}x{height} pixels; expected 320x240: copy it again")
+        yield frame
+
+
+def _clips_below(root: Path) -> list[Path]:
+    return list(videos_by_name(path for path in root.rglob("v_*") if NAME.fullmatch(path.name)).values())

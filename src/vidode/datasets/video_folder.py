@@ -21,8 +21,8 @@ class VideoFolderConfig:
 
     root: a folder with train/, validation/ and test/; without any of them its videos are split by `seed`, the shares
     `validation` and `test` held out. size: the shorter side is resized to it and the middle square taken; none keeps
-    the frames. min_frames: shorter videos are left out, for which all are decoded at once. cache: a folder for what is
-    decoded, which memory otherwise has to hold.
+    the frames. min_frames: shorter videos are left out, for which all are decoded when the data is
+    opened. cache: a folder for what is decoded, which memory otherwise has to hold.
     """
 
     root: str = ""
@@ -63,8 +63,17 @@ class VideoFolder(RecordedDataset):
         paths = [path for path in below if kept is None or kept not in path.resolve().parents]
         paths = paths if folders else self._share(root, paths)
         preparation = Preparation(self.config.size, self.config.channels, self.config.grey)
-        takes = [Take(self.reel(path, preparation)) for path in paths]
-        return [take for take in takes if self.config.min_frames <= 1 or len(take) >= self.config.min_frames]
+        return [Take(self.reel(path, preparation)) for path in paths]
+
+    @property
+    def least(self) -> int:
+        """Frames of a clip."""
+        return self.config.min_frames
+
+    @classmethod
+    def expected(cls, config: VideoFolderConfig, root: Path) -> tuple[Split, ...]:
+        """Those to which some videos are held out."""
+        return tuple(split for split in cls.splits if split == "train" or getattr(config, split))
 
     def _share(self, root: Path, paths: list[Path]) -> list[Path]:
         """The paths of this split. A file's place in the draw hangs on the seed and its own name alone."""

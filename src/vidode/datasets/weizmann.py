@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,6 +19,8 @@ from vidode.footage import Preparation, Take
 from vidode.sources import Frame
 
 RATE = 25
+STRIPS = 72
+"""In both splits together, numbered from 00000000 on."""
 
 
 @dataclass(frozen=True)
@@ -36,18 +39,48 @@ class Weizmann(RecordedDataset):
     config: WeizmannConfig
     splits = ("train", "test")
     downloads = (
-        "get the Weizmann actions as strips (one picture a clip, square frames side by side; the 'actions' data of"
-        " MoCoGAN) and put them into train/ and test/ under root"
+        "get the Weizmann actions as strips (one picture a clip, square frames of 64x64 side by side, 72 clips of 51 to"
+        " 146 frames: 36 MB; the 'actions' data of MoCoGAN) and put them into train/ and test/ under root"
     )
 
     def find(self, root: Path) -> list[Take]:
         """One clip a strip, in order of name."""
-        folder = root / self.split
-        if not folder.is_dir():
+        if not (root / self.split).is_dir():
             raise InvalidInput(f"{str(root)!r} has no folder {self.split!r}; {self.downloads}")
-        strips = sorted(path for path in folder.iterdir() if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
+        strips = _strips(root / self.split)
+        _require_one_height([strip for split in self.splits for strip in _strips(root / split)])
         preparation = Preparation(self.config.size, self.config.channels)
         return [Take(self.reel(path, preparation, read_strip)) for path in strips]
+
+    @classmethod
+    def missing(cls, root: Path) -> list[str]:
+        """Strips, of the 72, that are in no split."""
+        here = {path.stem for split in cls.splits for path in _strips(root / split)}
+        return [name for name in (f"{number:08d}" for number in range(STRIPS)) if name not in here]
+
+
+def _strips(folder: Path) -> list[Path]:
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in files if path.suffix.lower() in {".jpg", ".jpeg", ".png"}]
+
+
+def _require_one_height(strips: list[Path]) -> None:
+    """Raise `InvalidInput` naming a strip that is not as high as most are. What is no picture is said when read."""
+    heights = {path: height for path in strips if (height := _height(path)) is not None}
+    usual = Counter(heights.values()).most_common(1)
+    odd = [path for path, height in heights.items() if height != usual[0][0]]
+    if odd:
+        raise InvalidInput(
+            f"{str(odd[0])!r} is {heights[odd[0]]} pixels high; expected {usual[0][0]} as the others: copy it again"
+        )
+
+
+def _height(path: Path) -> int | None:
+    try:
+        with Image.open(path) as image:  # reads the header alone
+            return image.height
+    except (UnidentifiedImageError, OSError):
+        return None
 
 
 def read_strip(path: Path) -> Iterator[Frame]:
