@@ -39,4 +39,4 @@ def test_what_cannot_be_trained_is_named(tmp_path, monkeypatch):
 
 def test_hours_are_those_of_the_scales_updates():
     line = {"model": "vid_ode", "parameters": 1, "seconds": 0.25, "memory": 1024.0}
-    assert "| vid_ode | 1 | 0.25 | 1.00 | 1.1 | 1,024 |" in page([line], "x", PAPER)
+    assert "| vid_ode | 1 | 0.25 | 1.00 | 1.7 | 1,024 |" in page([line], "x", PAPER)
