@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from vidode.blocks.perceptual import Lpips
@@ -12,6 +14,7 @@ from vidode.experiments.reproduction.curves import learning
 from vidode.experiments.reproduction.jobs import Outcome, Places, carry_out, require_data
 from vidode.experiments.reproduction.outcomes import PROTOCOL, Outcomes
 from vidode.experiments.reproduction.scales import Scale
+from vidode.experiments.reproduction.sharing import in_turn
 from vidode.provenance import command_line, write_text
 
 log = logging.getLogger(__name__)
@@ -30,25 +33,37 @@ def chosen(names: Iterable[str]) -> list[str]:
 
 
 def reproduce(names: Iterable[str], scale: Scale, places: Places, lpips: Lpips | None = None) -> list[Path]:
-    """Train and measure what is missing, and write a page for each experiment; the pages' paths.
+    """Train and measure what is missing, and write a page for each experiment as soon as its rows are there.
 
-    What was cut off goes on where it stopped. Raises `InvalidInput` for an unknown name and for missing data.
+    What was cut off goes on where it stopped, and several processes that are started alike share the rows. The pages'
+    paths. Raises `InvalidInput` for an unknown name and for missing data.
     """
-    wanted, pages = chosen(names), []
-    require_data((job for name in wanted for job in paper.experiment(name).jobs(scale)), places)
-    done: dict[str, Outcome] = {}
-    for name in wanted:
-        experiment = paper.experiment(name)
-        jobs = experiment.jobs(scale)
+    needed = {name: paper.experiment(name).jobs(scale) for name in chosen(names)}
+    require_data((job for jobs in needed.values() for job in jobs), places)
+    work: dict[str, Callable[[], Outcome]] = {}
+    run_of: dict[str, str] = {}
+    for name, jobs in needed.items():
         for job in jobs:
-            if job.name not in done:
-                done[job.name] = carry_out(job, scale, places, lpips, command(name, scale))
-        outcomes = Outcomes([done[job.name] for job in jobs])
-        body = experiment.present(outcomes, scale, places)
-        if experiment.shows_learning:
-            body += "\n" + learning([done[job.name] for job in jobs], places.results, name)
-        pages.append(_write(name, experiment.title, body, scale, places))
-    return pages
+            work.setdefault(job.name, partial(carry_out, job, scale, places, lpips, command(name, scale)))
+            run_of[job.name] = job.run_name
+    locks = places.runs / scale.name
+    made = in_turn(work, lambda job: locks / f"{run_of[job]}.lock")
+    done: dict[str, Outcome] = {}
+    pages: dict[str, Path] = {}
+    while len(pages) < len(needed):
+        for name, jobs in needed.items():
+            if name not in pages and all(job.name in done for job in jobs):
+                pages[name] = _page(name, [done[job.name] for job in jobs], scale, places)
+        done |= dict(islice(made, 1))
+    return [pages[name] for name in needed]
+
+
+def _page(name: str, found: list[Outcome], scale: Scale, places: Places) -> Path:
+    experiment = paper.experiment(name)
+    body = experiment.present(Outcomes(found), scale, places)
+    if experiment.shows_learning:
+        body += "\n" + learning(found, places.results, name)
+    return _write(name, experiment.title, body, scale, places)
 
 
 def command(name: str, scale: Scale) -> str:
