@@ -1,9 +1,11 @@
 """Reproductions of the paper's tables and figures: jobs are shared and resumed, claims are judged by numbers."""
 
+import collections
 import dataclasses
 import json
 import logging
 import re
+import shutil
 
 import pytest
 import torch
@@ -483,3 +485,26 @@ def test_the_same_data_is_opened_once(places, monkeypatch):
     monkeypatch.setattr(DataChoice, "open", lambda data, *_: opened.append(data.label))
     jobs_module.require_data([Job(name, "extrapolation", SCENES) for name in ("copy_last", "blend")], places)
     assert opened == [SCENES.label]
+
+
+def test_what_pictures_show_is_kept_with_the_rows_so_that_they_need_no_trainings(places, monkeypatch):
+    run_module.reproduce(["figure1", "figure3"], SMOKE, places)
+    (places.results / "figure3.png").unlink()
+    shutil.rmtree(places.runs)
+    monkeypatch.setattr(answers, "load_trained", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(jobs_module, "train", lambda *_: pytest.fail("trained again"))
+    run_module.reproduce(["figure1", "figure3"], SMOKE, places)
+    assert (places.results / "figure3.png").is_file()
+    kept = {path.name for path in (places.results / "answers").iterdir()}
+    assert {f"vid_ode-{task}-scenes-seed0-figure1.safetensors" for task in ("interpolation", "extrapolation")} <= kept
+
+
+@pytest.mark.parametrize("name", ["figure1", "figure3", "figure4", "figure5", "figure7", "figure8", "figure9"])
+def test_every_figure_of_models_keeps_what_it_shows(name, places, monkeypatch):
+    made = []
+    nothing = collections.defaultdict(lambda: torch.zeros(1))
+    monkeypatch.setattr(answers, "_kept", lambda job, *_: made.append(job) or nothing)
+    experiment = paper.experiment(name)
+    for job in experiment.jobs(SMOKE):
+        experiment.keep(job, SMOKE, places)
+    assert made

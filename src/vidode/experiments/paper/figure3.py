@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vidode.experiments.reproduction.answers import answer_at, shown_clip, strips
+from vidode.experiments.reproduction.answers import Answer, answer_at, shown_clip, strips
 from vidode.experiments.reproduction.experiment import Experiment, one_of, picture
 from vidode.experiments.reproduction.jobs import Job, Places
 from vidode.experiments.reproduction.outcomes import Outcomes
@@ -22,12 +22,15 @@ class Figure3(Experiment):
         data = one_of(scale, "actions")
         return [] if data is None else [Job("vid_ode", "extrapolation", data, scale.seeds[0])]
 
+    def keep(self, job: Job, scale: Scale, places: Places) -> None:
+        """See `Experiment.keep`."""
+        parts(job, scale, places)
+
     def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
         """One strip for each part. The difference is shown around grey."""
         (job,) = self.jobs(scale)
         clip, _ = shown_clip(job, places)
-        parts = ["frames", "warped", "difference", "mask"]
-        made = answer_at(job, scale, places, STEPS, parts, "figure3")
+        made = parts(job, scale, places)
         rows = {
             "truth": clip.frames[list(STEPS)],
             "answer": made["frames"].clamp(0, 1),
@@ -36,3 +39,8 @@ class Figure3(Experiment):
             "mask": made["mask"],
         }
         return strips(picture(places, "figure3.png"), rows)
+
+
+def parts(job: Job, scale: Scale, places: Places) -> Answer:
+    """What a frame is made of, at each step."""
+    return answer_at(job, scale, places, STEPS, ["frames", "warped", "difference", "mask"], "figure3")

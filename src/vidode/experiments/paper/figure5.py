@@ -34,6 +34,11 @@ class Figure5(Experiment):
             made += rows.first(others + rows.floors(task, scale, "actions"), scale, data)
         return made
 
+    def keep(self, job: Job, scale: Scale, places: Places) -> None:
+        """See `Experiment.keep`."""
+        if job.seed == scale.seeds[0]:
+            answer(job, scale, places)
+
     def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
         """A picture for each task."""
         parts = []

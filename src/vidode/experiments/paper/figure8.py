@@ -20,6 +20,7 @@ TIMES = (2.0, 2.25, 2.5, 2.75, 3.0)
 GREY = 0.5
 FRAMES_A_GAP = 2
 """Every second frame is observed."""
+SLOTS = [FRAMES_A_GAP * time for time in TIMES]
 
 
 class Figure8(Experiment):
@@ -35,13 +36,16 @@ class Figure8(Experiment):
         shown = [data for _, data in columns(scale, "actions", TASK)[:1]]
         return both(scale) + [Job(name, TASK, data) for data in shown for name in FLOORS]
 
+    def keep(self, job: Job, scale: Scale, places: Places) -> None:
+        """See `Experiment.keep`."""
+        if job.seed == scale.seeds[0]:
+            made(job, scale, places)
+
     def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
         """A strip for each, and their scores at the frames between, which the paper does not give."""
         shown = {"filmed": filmed(both(scale)[0], places)} if both(scale) else {}
         for job in (job for job in self.jobs(scale) if job.seed == scale.seeds[0]):
-            slots = [FRAMES_A_GAP * time for time in TIMES]
-            made = answer_at(job, scale, places, slots, ["frames"], "figure8")
-            shown[job.title] = made["frames"].clamp(0, 1)
+            shown[job.title] = made(job, scale, places)
         times = ", ".join(f"{time:g}" for time in TIMES)
         scores = table(outcomes, rows.titles(self.jobs(scale)), columns(scale, "actions", TASK)[:1], VIDEO)
         claims = [
@@ -55,8 +59,12 @@ class Figure8(Experiment):
 def filmed(job: Job, places: Places) -> Tensor:
     """The frames (K, C, H, W) of the clip at the times shown; grey where there is none."""
     clip, _ = shown_clip(job, places)
-    slots = [FRAMES_A_GAP * time for time in TIMES]
-    return torch.stack([clip.frames[int(slot)] if slot.is_integer() else GREY + 0 * clip.frames[0] for slot in slots])
+    return torch.stack([clip.frames[int(slot)] if slot.is_integer() else GREY + 0 * clip.frames[0] for slot in SLOTS])
+
+
+def made(job: Job, scale: Scale, places: Places) -> Tensor:
+    """What a job's model makes at the times shown."""
+    return answer_at(job, scale, places, SLOTS, ["frames"], "figure8")["frames"].clamp(0, 1)
 
 
 def both(scale: Scale) -> list[Job]:

@@ -28,16 +28,25 @@ class Figure9(Experiment):
         """Those of Figure 8."""
         return both(scale)
 
+    def keep(self, job: Job, scale: Scale, places: Places) -> None:
+        """See `Experiment.keep`."""
+        if job.seed == scale.seeds[0]:
+            latents(job, scale, places)
+
     def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
         """A panel for each model."""
-        slots = [FRAMES_A_GAP * step / BETWEEN for step in range(GAPS * BETWEEN + 1)]
         paths, shares = {}, {}
         for job in (job for job in self.jobs(scale) if job.seed == scale.seeds[0]):
-            latent = answer_at(job, scale, places, slots, ["latent"], "figure9")["latent"]
-            paths[job.title], shares[job.title] = principal(latent.flatten(1))
+            paths[job.title], shares[job.title] = principal(latents(job, scale, places).flatten(1))
         draw(picture(places, "figure9.png"), paths)
         told = "; ".join(f"{name}: {100 * share:.0f} % of the variance" for name, share in shares.items())
         return f"Two components of the latents ({told}). Large dots are observed times.\n\n![figure9](figure9.png)\n"
+
+
+def latents(job: Job, scale: Scale, places: Places) -> Tensor:
+    """Of a job's model (K, D, h, w), at observed times and between them."""
+    slots = [FRAMES_A_GAP * step / BETWEEN for step in range(GAPS * BETWEEN + 1)]
+    return answer_at(job, scale, places, slots, ["latent"], "figure9")["latent"]
 
 
 def principal(states: Tensor) -> tuple[Tensor, float]:

@@ -25,6 +25,9 @@ class Experiment(ABC):
     def jobs(self, scale: Scale) -> list[Job]:
         """What it needs trained and measured, at a scale. A scale without its data has none."""
 
+    def keep(self, job: Job, scale: Scale, places: Places) -> None:  # noqa: B027 - most have no pictures of models
+        """Have what its pictures show of one of its jobs made and kept, while the model is at hand."""
+
     @abstractmethod
     def present(self, outcomes: Outcomes, scale: Scale, places: Places) -> str:
         """The Markdown of its page. Pictures are written beside it, into `places.results`."""

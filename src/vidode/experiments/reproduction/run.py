@@ -11,7 +11,7 @@ from pathlib import Path
 from vidode.blocks.perceptual import Lpips
 from vidode.experiments import paper
 from vidode.experiments.reproduction.curves import learning
-from vidode.experiments.reproduction.jobs import Outcome, Places, carry_out, require_data
+from vidode.experiments.reproduction.jobs import Job, Outcome, Places, carry_out, require_data
 from vidode.experiments.reproduction.outcomes import PROTOCOL, Outcomes
 from vidode.experiments.reproduction.scales import Scale
 from vidode.experiments.reproduction.sharing import in_turn
@@ -42,9 +42,10 @@ def reproduce(names: Iterable[str], scale: Scale, places: Places, lpips: Lpips |
     require_data((job for jobs in needed.values() for job in jobs), places)
     work: dict[str, Callable[[], Outcome]] = {}
     run_of: dict[str, str] = {}
-    for name, jobs in needed.items():
+    for jobs in needed.values():
         for job in jobs:
-            work.setdefault(job.name, partial(carry_out, job, scale, places, lpips, command(name, scale)))
+            showing = [other for other, its in needed.items() if job in its]
+            work.setdefault(job.name, partial(_made, job, showing, scale, places, lpips))
             run_of[job.name] = job.run_name
     locks = places.runs / scale.name
     made = in_turn(work, lambda job: locks / f"{run_of[job]}.lock")
@@ -56,6 +57,14 @@ def reproduce(names: Iterable[str], scale: Scale, places: Places, lpips: Lpips |
                 pages[name] = _page(name, [done[job.name] for job in jobs], scale, places)
         done |= dict(islice(made, 1))
     return [pages[name] for name in needed]
+
+
+def _made(job: Job, showing: list[str], scale: Scale, places: Places, lpips: Lpips | None) -> Outcome:
+    """A job's outcome, and what the experiments that need it show of its model."""
+    outcome = carry_out(job, scale, places, lpips, command(showing[0], scale))
+    for name in showing:
+        paper.experiment(name).keep(job, scale, places)
+    return outcome
 
 
 def _page(name: str, found: list[Outcome], scale: Scale, places: Places) -> Path:
