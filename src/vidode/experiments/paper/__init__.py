@@ -9,8 +9,11 @@ from vidode.experiments.reproduction.experiment import Experiment
 
 
 def names() -> list[str]:
-    """Every experiment's name: figures last, in order of number."""
-    return sorted(catalog(sys.modules[__name__]), key=lambda name: (name.startswith("figure"), name))
+    """Every experiment's name: the paper's tables, its figures, and what goes beyond it, which takes the longest."""
+    kinds = ("table", "figure")
+    return sorted(
+        catalog(sys.modules[__name__]), key=lambda name: (*(not name.startswith(kind) for kind in kinds), name)
+    )
 
 
 def experiment(name: str) -> Experiment:
