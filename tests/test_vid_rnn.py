@@ -119,9 +119,12 @@ def test_its_state_is_as_precise_as_vid_odes_under_mixed_precision():
 
 
 def test_training_meets_the_slots_alone():
-    model = made().train()
-    asked = [answer(model, batch(), 5.0, 6.0).latent for _ in range(2)]
-    torch.testing.assert_close(*asked)
+    def frames(**chain):
+        model = made(chain=chain).train()
+        return [answer(model, batch(), 5.0, 6.0).frames for _ in range(2)]
+
+    torch.testing.assert_close(*frames())
+    assert not torch.equal(*frames(extra=1.0))  # with short steps, at places of their own each time
     assert build("vid_ode", **SMALL).config.chain.extra == 0.25
     assert build("vid_rnn", **SMALL, chain={"step": 0.2}).config.chain.extra == 0.0
 

@@ -37,6 +37,12 @@ class WarpChainConfig(ChainConfig):
     decode: Literal["together", "per_step"] = "together"
     given: Literal["pair", "state"] = "pair"
 
+    def starts(self, anchor: Tensor, chain: Chains) -> Tensor:
+        """(G,) the time that the encoder's state is taken to belong to, which is `anchor` (G,) or the first asked."""
+        if self.origin == "anchor":
+            return anchor
+        return torch.full_like(anchor, torch.inf).scatter_reduce(0, chain.window, chain.time, "amin")
+
 
 class WarpDecoder(nn.Module):
     """G on states of `latent` channels, and the frames that its answers make along a chain."""

@@ -121,5 +121,6 @@ def read_label(path: Path) -> Label:
         values = loadmat(path, variable_names=["action", "train", "nframes"])
         frames = int(values["nframes"].item()) if "nframes" in values else None
         return Label(str(values["action"].item()), int(values["train"].item()) == 1, frames)
+    # SciPy raises NotImplementedError for a file of MATLAB 7.3, which is HDF5 and not what the owners give.
     except (MatReadError, ValueError, KeyError, TypeError, OSError, NotImplementedError) as error:
         raise InvalidInput(f"{str(path)!r} cannot be read as a label of Penn Action; unpack it again") from error

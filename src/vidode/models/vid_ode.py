@@ -191,8 +191,7 @@ class VidOde(VideoModel):
         """States at the steps of the chains, and at the frames where they start."""
         place = places(chain.window)
         anchor = column_of(seen.times, edge(seen.present, last=self.config.encoder.direction == "forward")).double()
-        if self.config.chain.origin == "first_query":
-            anchor = torch.full_like(anchor, torch.inf).scatter_reduce(0, chain.window, chain.time, "amin")
+        anchor = self.config.chain.starts(anchor, chain)
         # A window with fewer steps than others asks for its anchor's own time, which costs nothing.
         times = anchor[:, None].repeat(1, int(place.max()) + 2)
         times = times.index_put((chain.window, place), chain.time)

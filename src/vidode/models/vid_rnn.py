@@ -92,7 +92,10 @@ class VidRnn(VideoModel):
         chain = self.config.chain.chains(seen, column_of(seen.times, start), self.training)
         drawn = _Drawn(self, observed.frames[skip], x[skip]) if self.config.reads == "frame" else None
         first = start if drawn else edge(seen.present, last=False)
-        from_to = self.origin(column_of(seen.times, first).double(), chain), column_of(seen.times, start).double()
+        from_to = (
+            self.config.chain.starts(column_of(seen.times, first).double(), chain),
+            column_of(seen.times, start).double(),
+        )
         g, g_start = self.at_steps(g, *from_to, chain, drawn)
         before = x[skip] if self.config.chain.first_state == "features" else g_start
         steps = self.frame_decoder.walk(observed.frames[skip], g, before, chain)
@@ -114,12 +117,6 @@ class VidRnn(VideoModel):
         for visit in visits(times, present, "backward"):
             h = visit.put(h, self.cell(features[visit.rows, visit.column], h[visit.rows]))
         return h
-
-    def origin(self, anchor: Tensor, chain: Chains) -> Tensor:
-        """(G,) model time of the first slot."""
-        if self.config.chain.origin == "anchor":
-            return anchor
-        return torch.full_like(anchor, torch.inf).scatter_reduce(0, chain.window, chain.time, "amin")
 
     def at_steps(
         self, g: Tensor, first: Tensor, start: Tensor, chain: Chains, drawn: _Drawn | None

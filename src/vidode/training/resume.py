@@ -80,7 +80,8 @@ class Keeper(lightning.Callback):
         self.folder.mkdir(exist_ok=True)
         path = self.folder / PATTERN.replace("*", f"{step:08d}")
         draft = path.with_suffix(".part")
-        # Optimisers and the place as well as weights; it is read with weights_only=True, which unpickles no object.
+        # Here the word is Lightning's and about writing: with it, optimisers and the place would be left out.
+        # It is read with torch's weights_only=True (`_step_of`, and `fit` in training), which unpickles no object.
         trainer.save_checkpoint(draft, weights_only=False)
         if trainer.is_global_zero:
             draft.replace(path)

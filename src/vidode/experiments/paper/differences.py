@@ -10,10 +10,10 @@ from vidode.experiments.paper.table5 import FORWARD
 from vidode.experiments.reproduction import rows
 from vidode.experiments.reproduction.experiment import Experiment, columns, labels
 from vidode.experiments.reproduction.jobs import Job, Places
-from vidode.experiments.reproduction.outcomes import PSNR, VIDEO, Cell, Outcomes, table
+from vidode.experiments.reproduction.outcomes import PSNR, VIDEO, Cell, Outcomes, ahead, pair_of, table
 from vidode.experiments.reproduction.scales import Scale
 from vidode.models import Task
-from vidode.tables import grid
+from vidode.tables import NOT_MEASURED, grid
 
 TASK: Task = "extrapolation"
 OURS = "vid_ode"
@@ -73,10 +73,8 @@ def changes(scale: Scale) -> Mapping[str, Change]:
 
 
 def _apart(outcomes: Outcomes, title: str, data: str) -> str:
-    cells = [Cell(title, TASK, data), Cell(OURS, TASK, data)]
-    values = [outcomes.value(cell, PSNR) for cell in cells]
-    if values[0] is None or values[1] is None:
-        return "not measured"
-    spread = sum(outcomes.spread(cell, PSNR) for cell in cells)
-    unsure = " (within the spread)" if abs(values[0] - values[1]) <= spread else ""
-    return f"{values[0] - values[1]:+.2f}{unsure}"
+    pair = pair_of(outcomes, Cell(title, TASK, data), Cell(OURS, TASK, data), PSNR)
+    if pair is None:
+        return NOT_MEASURED
+    unsure = " (within the spread)" if ahead(pair.apart, pair.spread) is None else ""
+    return f"{pair.apart:+.2f}{unsure}"

@@ -10,7 +10,7 @@ from vidode.experiments.paper.table4 import MODELS, TASK, Table4
 from vidode.experiments.reproduction import rows
 from vidode.experiments.reproduction.experiment import Experiment, picture
 from vidode.experiments.reproduction.jobs import Job, Places
-from vidode.experiments.reproduction.outcomes import LPIPS, MSE, Cell, Metric, Outcomes, verdict
+from vidode.experiments.reproduction.outcomes import LPIPS, MSE, Cell, Metric, Outcomes, ahead, verdict
 from vidode.experiments.reproduction.scales import Scale
 from vidode.hiding import RATES
 from vidode.tables import grid
@@ -91,8 +91,8 @@ def claims(curves: dict[str, Curve], metric: Metric) -> str:
     ours = []
     for title in (rows.OURS, rows.OURS_UNSUPERVISED):
         pairs = zip(curves[title], curves["vid_ode"], strict=True)
-        ahead = [_more(worse_by(here, there, metric), (0.0, 0.0)) for here, there in pairs]
-        ours.append(f"- {title} above vid_ode at every rate: {verdict(ahead)}")
+        better = [ahead(*worse_by(here, there, metric)) for here, there in pairs]
+        ours.append(f"- {title} above vid_ode at every rate: {verdict(better)}")
     return "\n".join(["What the paper claims of it:\n", *told, "\nOurs:\n", *ours]) + "\n"
 
 
@@ -110,13 +110,13 @@ def _falls(curve: Curve, metric: Metric) -> bool | None:
     steps = [worse_by(before, after, metric) for before, after in pairwise(curve)]
     if any(lost < -spread for lost, spread in steps):
         return False
-    return _more(worse_by(curve[0], curve[-1], metric), (0.0, 0.0))
+    return ahead(*worse_by(curve[0], curve[-1], metric))
 
 
 def _more(one: Apart, other: Apart) -> bool | None:
     """Whether a difference is greater than another; None within the spread."""
     apart = one[0] - other[0]
-    return None if abs(apart) <= one[1] + other[1] else apart > 0
+    return ahead(apart, one[1] + other[1])
 
 
 def draw(path: Path, curves: dict[str, Curve], metric: Metric) -> None:

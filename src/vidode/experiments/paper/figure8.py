@@ -59,7 +59,8 @@ class Figure8(Experiment):
 def filmed(job: Job, places: Places) -> Tensor:
     """The frames (K, C, H, W) of the clip at the times shown; grey where there is none."""
     clip, _ = shown_clip(job, places)
-    return torch.stack([clip.frames[int(slot)] if slot.is_integer() else GREY + 0 * clip.frames[0] for slot in SLOTS])
+    grey = torch.full_like(clip.frames[0], GREY)
+    return torch.stack([clip.frames[int(slot)] if slot.is_integer() else grey for slot in SLOTS])
 
 
 def made(job: Job, scale: Scale, places: Places) -> Tensor:

@@ -14,6 +14,7 @@ from vidode.experiments.reproduction.outcomes import (
     Claim,
     Metric,
     Outcomes,
+    ahead,
     both_protocols,
     judged,
     verdict,
@@ -64,13 +65,13 @@ def margins(outcomes: Outcomes, slow: list[str], fast: list[str]) -> str:
         holds: list[bool | None] = [None]
         if fast and len(known) == len(found):
             pairs = [(one, other) for one in known[: len(slow)] for other in known[len(slow) :]]
-            holds = [None if abs(b - a) <= u + v else b > a for (a, u), (b, v) in pairs]
-        ahead = ", ".join(
+            holds = [ahead(b - a, u + v) for (a, u), (b, v) in pairs]
+        margins = ", ".join(
             f"{data} {metric.written(value)} ± {metric.written(spread)}"
             for data, (value, spread) in zip((*slow, *fast), known, strict=False)
         )
         told += f"- the margin over the mean of the others is wider where motion is large: {verdict(holds)}"
-        told += f" ({metric.name} {ahead or 'not measured'})\n"
+        told += f" ({metric.name} {margins or 'not measured'})\n"
     return told
 
 

@@ -174,12 +174,13 @@ class Claim:
         return f"- {self.better} above {self.worse} ({self.data}, {self.task}): {found} ({told})\n"
 
     def _metric(self, outcomes: Outcomes, metric: Metric) -> tuple[bool | None, str]:
-        pair = _pair(outcomes, self.better, self.worse, self.task, self.data, metric)
+        pair = pair_of(
+            outcomes, Cell(self.better, self.task, self.data), Cell(self.worse, self.task, self.data), metric
+        )
         if pair is None:
             return None, f"{metric.name} not measured"
-        if abs(pair.apart) <= pair.spread:
-            return None, f"{pair.told}, within the spread"
-        return metric.better * pair.apart > 0, pair.told
+        holds = ahead(metric.better * pair.apart, pair.spread)
+        return holds, pair.told if holds is not None else f"{pair.told}, within the spread"
 
 
 @dataclass(frozen=True)
@@ -194,34 +195,40 @@ class Tie:
 
     def judged(self, outcomes: Outcomes) -> str:
         """One line, as a claim's."""
-        pair = _pair(outcomes, self.first, self.second, self.task, self.data, self.metric)
+        cells = [Cell(title, self.task, self.data) for title in (self.first, self.second)]
+        pair = pair_of(outcomes, cells[0], cells[1], self.metric)
         head = f"- {self.first} and {self.second} nearly tie ({self.data}, {self.task}): "
         if pair is None:
             return f"{head}not decided ({self.metric.name} not measured)\n"
         holds = True if abs(pair.apart) <= self.metric.near else None if self._unsure(pair) else False
         return f"{head}{verdict([holds])} ({pair.told}; near is {self.metric.written(self.metric.near)})\n"
 
-    def _unsure(self, pair: _Pair) -> bool:
+    def _unsure(self, pair: Pair) -> bool:
         return abs(pair.apart) - pair.spread <= self.metric.near
 
 
 @dataclass(frozen=True)
-class _Pair:
-    """How far a row's mean lies above another's, the sum of both spreads, and both means in words."""
+class Pair:
+    """How far a cell's mean lies above another's, the sum of both spreads, and both means in words."""
 
     apart: float
     spread: float
     told: str
 
 
-def _pair(outcomes: Outcomes, first: str, second: str, task: Task, data: str, metric: Metric) -> _Pair | None:
-    """Of two rows; None where one of them was not measured."""
-    cells = [Cell(title, task, data) for title in (first, second)]
+def pair_of(outcomes: Outcomes, first: Cell, second: Cell, metric: Metric) -> Pair | None:
+    """Two cells; None where one of them was not measured."""
+    cells = (first, second)
     one, other = (outcomes.value(cell, metric) for cell in cells)
     if one is None or other is None:
         return None
     told = f"{metric.name} {metric.written(one)} against {metric.written(other)}"
-    return _Pair(one - other, sum(outcomes.spread(cell, metric) for cell in cells), told)
+    return Pair(one - other, sum(outcomes.spread(cell, metric) for cell in cells), told)
+
+
+def ahead(apart: float, spread: float) -> bool | None:
+    """Whether a difference is positive; None within the spread, where it says nothing."""
+    return None if abs(apart) <= spread else apart > 0
 
 
 def verdict(parts: Iterable[bool | None]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -40,15 +40,11 @@ def reproduce(names: Iterable[str], scale: Scale, places: Places, lpips: Lpips |
     """
     needed = {name: paper.experiment(name).jobs(scale) for name in chosen(names)}
     require_data((job for jobs in needed.values() for job in jobs), places)
-    work: dict[str, Callable[[], Outcome]] = {}
-    run_of: dict[str, str] = {}
-    for jobs in needed.values():
-        for job in jobs:
-            showing = [other for other, its in needed.items() if job in its]
-            work.setdefault(job.name, partial(_made, job, showing, scale, places, lpips))
-            run_of[job.name] = job.run_name
+    every = {job.name: job for jobs in needed.values() for job in jobs}
+    showing = {job.name: [name for name, jobs in needed.items() if job in jobs] for job in every.values()}
+    work = {name: partial(_made, job, showing[name], scale, places, lpips) for name, job in every.items()}
     locks = places.runs / scale.name
-    made = in_turn(work, lambda job: locks / f"{run_of[job]}.lock")
+    made = in_turn(work, lambda name: locks / f"{every[name].run_name}.lock")
     done: dict[str, Outcome] = {}
     pages: dict[str, Path] = {}
     while len(pages) < len(needed):
