@@ -6,6 +6,8 @@ They are read with xarray, of the extra `grids`: NetCDF 3 through SciPy, NetCDF 
 from __future__ import annotations
 
 import importlib
+import traceback
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,10 +86,11 @@ def grid_file(path: Path, group: str | None = None) -> Iterator[Any]:
     if engine is None:
         raise InvalidInput(f"{str(path)!r} is neither NetCDF nor HDF5; expected a file of gridded fields")
     library = _library()
-    options: dict[str, Any] = {"phony_dims": "sort", "group": group} if engine == "h5netcdf" else {"mmap": False}
+    options: dict[str, Any] = {"phony_dims": "sort", "group": group} if engine == "h5netcdf" else {"mmap": True}
     try:
         dataset = library.open_dataset(path, engine=engine, **options)
-    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        _let_go(error)
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InvalidInput(f"{str(path)!r} cannot be read ({reason}); copy or download it again") from error
     with dataset:
@@ -106,6 +109,8 @@ def variable(dataset: Any, name: str, path: Path, missing: Sequence[float] = ())
         values = np.array(dataset[name].values, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"{str(path)!r} has no numbers in its variable {name!r}; name another") from error
+    except (OSError, RuntimeError) as error:  # HDF5 finds a damaged block when it is read, and does not say the file
+        raise InvalidInput(f"{str(path)!r} is damaged in its variable {name!r}; copy or download it again") from error
     values[np.isin(values, np.array(missing, np.float32))] = np.nan
     return values
 
@@ -151,6 +156,13 @@ def thinned(values: Array, side: int | None) -> Array:
     total, count = np.where(known, cells, 0).sum(axis=(-3, -1)), known.sum(axis=(-3, -1))
     mean: Array = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
     return mean
+
+
+def _let_go(error: BaseException) -> None:
+    """Close what an attempt to open a file left open, about which SciPy would warn on standard error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        traceback.clear_frames(error.__traceback__)
 
 
 def _library() -> Any:
