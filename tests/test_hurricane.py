@@ -159,6 +159,7 @@ def test_fields_without_coordinates_or_units_are_named(root, name):
         ({"side": 0}, "side is 0; expected at least 1"),
         ({"side": 1}, "side is 1 for fields of 12 by 32 cells; expected at least 3"),
         ({"variables": ()}, "variables are empty"),
+        ({"variables": ("PSL", "PSL")}, "variables are PSL, PSL; expected each once"),
     ],
 )
 def test_what_a_hurricane_cannot_be_is_refused(root, options, message):

@@ -147,6 +147,7 @@ def test_era5_says_which_file_and_which_variables_there_are(tmp_path):
         ({"side": -2}, "side is -2; expected at least 1"),
         ({"side": 1}, "side is 1 for fields of 4 by 6 cells; expected at least 2"),
         ({"variables": ()}, "variables are empty"),
+        ({"variables": ("t2m", "t2m")}, "variables are t2m, t2m; expected each once"),
         ({"variables": ("time",)}, "expected"),
         ({"variables": ("t2m", "latitude")}, "latitude of .* has shape"),
         ({"frames": 0}, "frames is 0"),

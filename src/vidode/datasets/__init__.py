@@ -268,8 +268,15 @@ def require_series(config: Any) -> None:
     """Raise `InvalidInput` for options of a `SeriesDataset` that name no frames, cells or variables."""
     counts = {name: 1 for name in ("frames", "hop", "side") if getattr(config, name, None) is not None}
     require_at_least(config, train=1, **counts)
-    if not getattr(config, "variables", True):
+    require_variables(getattr(config, "variables", ("the only one",)))
+
+
+def require_variables(variables: tuple[str, ...]) -> None:
+    """Raise `InvalidInput` for none, and for one that is named twice."""
+    if not variables:
         raise InvalidInput("variables are empty; expected the name of at least one")
+    if len(set(variables)) < len(variables):
+        raise InvalidInput(f"variables are {', '.join(variables)}; expected each once")
 
 
 def names() -> list[str]:

@@ -14,7 +14,7 @@ import torch
 
 from vidode.clip import Clip, InvalidInput, Meaning
 from vidode.configuration import require_at_least
-from vidode.datasets import Split, VideoDataset, existing_root
+from vidode.datasets import Split, VideoDataset, existing_root, require_variables
 from vidode.gridded import Array, Scaling, Series, grid_file, stacked, variable
 
 TRACKS = "tracks.csv"
@@ -52,8 +52,7 @@ class HurricaneConfig:
 
     def __post_init__(self) -> None:
         require_at_least(self, train=1, edge=0, multiple=1, min_frames=1, **({} if self.side is None else {"side": 1}))
-        if not self.variables:
-            raise InvalidInput("variables are empty; expected the name of at least one, such as PSL")
+        require_variables(self.variables)
 
 
 @dataclass(frozen=True, eq=False)
