@@ -1,42 +1,12 @@
 """Storms cut out of the fields of a climate model, by their annotated times and positions."""
 
-import h5netcdf
 import numpy as np
 import pytest
 import torch
 
+from made_fields import track, write_fields
 from vidode.clip import InvalidInput
 from vidode.datasets import open_dataset
-
-LATITUDES = np.arange(-90, 90, 5.0)
-LONGITUDES = np.arange(0, 360, 5.0)
-
-
-def write_fields(path, first, steps, calendar="noleap", lacking=""):
-    """U850 counts time, V850 is the longitude and PSL the latitude, so that a cut tells where it is from."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with h5netcdf.File(path, "w") as file:
-        file.dimensions = {"time": steps, "lat": len(LATITUDES), "lon": len(LONGITUDES)}
-        axes = {"time": 3.0 * (first + np.arange(steps)), "lat": LATITUDES, "lon": LONGITUDES}
-        for name in axes.keys() - {lacking}:
-            file.create_variable(name, (name,), "f8", data=axes[name])
-        if lacking not in ("time", "units"):
-            attributes = file.variables["time"].attrs
-            attributes["units"], attributes["calendar"] = "hours since 1996-02-27", calendar
-        shape = (steps, len(LATITUDES), len(LONGITUDES))
-        counted = np.broadcast_to((first + np.arange(steps, dtype=np.float32))[:, None, None], shape)
-        values = {"U850": counted, "V850": np.broadcast_to(LONGITUDES, shape)}
-        values["PSL"] = np.broadcast_to(LATITUDES[:, None], shape)
-        for name, field in values.items():
-            made = file.create_variable(
-                name, ("time", "lat", "lon"), "f4", data=np.ascontiguousarray(field, np.float32)
-            )
-            made.attrs["units"] = {"PSL": "Pa"}.get(name, "m/s")
-
-
-def track(storm, first, last, latitude, longitude, start="1996-02-27T00"):
-    moments = np.datetime64(start) + 3 * np.arange(first, last + 1) * np.timedelta64(1, "h")
-    return [f"{storm},{moment},{latitude},{longitude}" for moment in moments]
 
 
 @pytest.fixture
@@ -111,8 +81,14 @@ def test_arrays_of_the_released_code_have_the_same_rows_added(tmp_path):
         (lambda root: with_point(root, "1996-02-27T00,nan,131"), r"line \d+, .* a latitude"),
         (lambda root: with_point(root, "1996-02-27T00,12,inf"), r"line \d+, .* a latitude"),
         (lambda root: with_point(root, ",12,131"), r"line \d+, .* expected a time"),
-        (lambda root: (root / "fields" / "b.nc").unlink(), "no field has 1996-02-28T18 of storm two"),
-        (lambda root: (root / "fields" / "a.nc").unlink(), "no field has the times of storm one"),
+        (
+            lambda root: (root / "fields" / "b.nc").unlink(),
+            r"no field is there of storm two \(after 1996-02-28T03 to 1996-02-28T18\)",
+        ),
+        (
+            lambda root: (root / "fields" / "a.nc").unlink(),
+            r"no field is there of storm one \(1996-02-27T03 to 1996-02-28T00\)",
+        ),
         (lambda root: [path.unlink() for path in (root / "fields").iterdir()], "holds no NetCDF"),
     ],
 )
@@ -134,7 +110,7 @@ def test_fields_that_are_missing_inside_a_storm_are_named(root):
     (root / "fields" / "b.nc").unlink()
     write_fields(root / "fields" / "b.nc", 12, 28)
     with pytest.raises(
-        InvalidInput, match=r"between 1996-02-28T03 and 1996-02-28T12 of storm two; expected .* 3 hours"
+        InvalidInput, match=r"storm two \(between 1996-02-28T03 and 1996-02-28T12\); expected .* 3 hours"
     ):
         hurricane(root)
     write_fields(root / "fields" / "c.nc", 9, 3)

@@ -11,7 +11,9 @@ from PIL import Image
 from vidode.cli import main
 from vidode.clip import InvalidInput
 from vidode.datasets import moving_gif, open_dataset
-from vidode.preparation import JOURNAL, MANIFEST, prepare
+from vidode.manifest import MANIFEST
+from vidode.preparation import prepare
+from vidode.preparation.journal import JOURNAL
 
 
 def animation(path, frames=12, size=8):

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +41,13 @@ class Series:
     def __len__(self) -> int:
         return len(self.times)
 
-    def __getitem__(self, chosen: slice | NDArray[np.bool_]) -> Series:
-        """Some of the frames, in order."""
-        return Series(self.values[chosen], self.times[chosen], self.names, self.units)
-
-    @property
-    def complete(self) -> NDArray[np.bool_]:
-        """(T,) whether every channel was measured somewhere."""
-        anywhere: NDArray[np.bool_] = np.any(np.isfinite(self.values), axis=(2, 3))
-        return np.asarray(np.all(anywhere, axis=1))
+    @cached_property
+    def extremes(self) -> Array:
+        """(T, 2, C) the least and the largest value of every frame and channel, NaN where there is none."""
+        extremes = np.empty((len(self), 2, self.values.shape[1]), np.float32)
+        for place, frame in enumerate(self.values):  # one at a time: what is compared takes memory, too
+            extremes[place] = _extremes(frame)
+        return extremes
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,15 +58,18 @@ class Scaling:
     high: Array
 
     @staticmethod
-    def of(series: Series) -> Scaling:
-        """That maps the least value of each channel to 0 and the largest to 1; a constant channel to 0."""
-        low, high = (extreme(series.values, axis=(0, 2, 3)) for extreme in (np.nanmin, np.nanmax))
+    def of(extremes: Array) -> Scaling:
+        """That maps the least value of each channel to 0 and the largest to 1; a constant channel to 0.
+
+        extremes: (T, 2, C), see `Series`, of the frames to go by.
+        """
+        low, high = np.fmin.reduce(extremes[:, 0]), np.fmax.reduce(extremes[:, 1])  # which pass over NaN
         return Scaling(low, np.where(high > low, high, low + 1))
 
     def unit(self, values: Array) -> Array:
         """Values (..., C, H, W), 0 where they are missing. Those beyond the extremes lie outside of [0, 1]."""
         scaled = (values - self.low[:, None, None]) / (self.high - self.low)[:, None, None]
-        return np.nan_to_num(scaled, nan=0.0).astype(np.float32)
+        return np.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
 
     def physical(self, values: Array) -> Array:
         """The inverse of `unit`."""
@@ -163,6 +165,14 @@ def _let_go(error: BaseException) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         traceback.clear_frames(error.__traceback__)
+
+
+def _extremes(frame: Array) -> Array:
+    """Of a frame (C, H, W), as (2, C)."""
+    known = np.isfinite(frame)
+    low = np.min(frame, axis=(1, 2), where=known, initial=np.inf)
+    high = np.max(frame, axis=(1, 2), where=known, initial=-np.inf)
+    return np.where(known.any(axis=(1, 2)), np.stack([low, high]), np.float32(np.nan))
 
 
 def _library() -> Any:

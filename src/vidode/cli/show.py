@@ -52,7 +52,8 @@ def prepared(manifest: Path) -> None:
     """How much of each split there is, beside what the paper counts, and how to use it."""
     for split, count in json.loads(manifest.read_text())["counts"].items():
         stated = f" (the Vid-ODE paper states {count['stated']} videos)" if "stated" in count else ""
-        text(f"{split}: {count['clips']} clips of {count['videos']} videos{stated}\n")
+        parts = "{clips} clips of {videos} videos" if "clips" in count else "{records} records of {frames} frames"
+        text(f"{split}: {parts.format(**count)}{stated}\n")
     text(f"{manifest}: the manifest; use --root {manifest.parent}\n")
 
 

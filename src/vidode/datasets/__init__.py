@@ -6,25 +6,27 @@ A data set is one file in this folder, named after it, that defines one concrete
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_type_hints
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vidode.clip import Clip, InvalidInput, Meaning
-from vidode.configuration import catalog, configure, member, plain, require_at_least
+from vidode.configuration import catalog, configure, member, require_at_least
 from vidode.footage import Decode, Preparation, Reel, StoredReel, Take
-from vidode.gridded import Scaling, Series
+from vidode.gridded import Array, Scaling, Series
+from vidode.manifest import is_prepared, read_manifest, shaping
+from vidode.records import Record, stored_record
 
 Split = Literal["train", "validation", "test"]
-MANIFEST = "manifest.json"
-"""In a folder that `vidode.preparation` made."""
+Splits = tuple[Split | Literal["all"], ...]
+"""Some of them together, or all of what has none."""
 
 
 class VideoDataset(ABC):
@@ -78,27 +80,52 @@ class VideoDataset(ABC):
         raise InvalidInput(f"{type(self).__name__} knows no flow; set flow to false, or train on moving_scenes")
 
 
-class RecordedDataset(VideoDataset):
-    """Clips of recorded files, each decoded once: in memory, or in the folder that `config.cache` names.
+class FileDataset(VideoDataset):
+    """A data set in files, as their owners distribute them, or as `vidode.preparation` left them.
 
-    A concrete class finds the takes of its split; its configuration has a `root`, the folder that holds the files as
-    their owners distribute them, or as `vidode.preparation` left them. whole: videos of each split that there are in
-    all, where that is known. stated: videos that the Vid-ODE paper counts in some splits together, where its count and
-    the owners' differ.
+    Its configuration has a `root`, the folder of either. free: the other options that may differ from those of the
+    preparation, since they do not shape what it stores. stated: videos that the Vid-ODE paper counts in some splits
+    together, or in all of what has no splits, where its count and the owners' may differ.
     """
 
+    free: ClassVar[tuple[str, ...]] = ()
+    stated: ClassVar[Mapping[Splits, int]] = {}
+
+    def prepared(self, root: Path) -> list[dict[str, Any]]:
+        """What a preparation left, an entry a clip or record.
+
+        Raises `InvalidInput` for what is of another data set or was made with other options.
+        """
+        facts = read_manifest(root)
+        if facts["dataset"] != (name := type(self).__module__.rpartition(".")[2]):
+            raise InvalidInput(f"{str(root)!r} holds {facts['dataset']}, not {name}; give its own root")
+        made = shaping(configure(type(self.config), facts["options"], "manifest"), self.free)
+        for key, value in shaping(self.config, self.free).items():
+            if made[key] != value:
+                raise InvalidInput(
+                    f"{str(root)!r} was prepared with {key} {made[key]!r}; give the same, or prepare it again"
+                )
+        return list(facts["clips"])
+
+
+class RecordedDataset(FileDataset):
+    """Clips of recorded files, each decoded once: in memory, or in the folder that `config.cache` names.
+
+    A concrete class finds the takes of its split. whole: videos of each split that there are in all, where that is
+    known.
+    """
+
+    free = ("cache",)
     whole: ClassVar[Mapping[Split, int]] = {}
-    stated: ClassVar[Mapping[tuple[Split, ...], int]] = {}
 
     def __init__(self, config: Any, split: Split, *, unread: bool = False) -> None:
         """unread: all clips that are found, also short ones and none at all, before any is decoded."""
         super().__init__(config, split)
         root = existing_root(config, self.downloads)
-        is_prepared = (root / MANIFEST).is_file()
-        self.takes = self._prepared(root) if is_prepared else self.find(root)
+        self.takes = self._stored(root) if is_prepared(root) else self.find(root)
         if unread:
             return
-        if self.least > 1 and not is_prepared:
+        if self.least > 1 and not is_prepared(root):
             self.takes = [take for take in self.takes if len(take) >= self.least]
         if not self.takes:
             raise InvalidInput(f"{config.root!r} holds no clips of the {split} split; {self.downloads}")
@@ -142,81 +169,113 @@ class RecordedDataset(VideoDataset):
         """The splits that have clips: not those that the configuration empties."""
         return cls.splits
 
-    def _prepared(self, root: Path) -> list[Take]:
-        """The clips that a preparation left. Raises `InvalidInput` where it was made with other options."""
-        facts = read_manifest(root)
-        if facts["dataset"] != (name := type(self).__module__.rpartition(".")[2]):
-            raise InvalidInput(f"{str(root)!r} holds {facts['dataset']}, not {name}; give its own root")
-        here = {key: value for key, value in plain(self.config).items() if key not in ("root", "cache")}
-        made = plain(configure(type(self.config), facts["options"], "manifest"))
-        for key, value in here.items():
-            if made[key] != value:
-                raise InvalidInput(
-                    f"{str(root)!r} was prepared with {key} {made[key]!r}; give the same, or prepare it again"
-                )
-        return [Take(StoredReel(root / each["file"])) for each in facts["clips"] if each["split"] == self.split]
+    def _stored(self, root: Path) -> list[Take]:
+        """The clips that a preparation left."""
+        return [Take(StoredReel(root / each["file"])) for each in self.prepared(root) if each["split"] == self.split]
 
     def reel(self, path: Path, preparation: Preparation, decode: Decode | None = None) -> Reel:
         """A file of this data set."""
         return Reel(path, preparation, Path(self.config.cache) if self.config.cache else None, decode)
 
 
-class SeriesDataset(VideoDataset):
+class FieldDataset(FileDataset):
+    """Records of fields on a grid; a concrete class makes clips of them. Once prepared, they are mapped, not read."""
+
+    @classmethod
+    @abstractmethod
+    def records(cls, config: Any, root: Path) -> list[Record]:
+        """Every record, also one that is not whole, in an order that never changes; no values are read."""
+
+    def opened(self, root: Path) -> list[Record]:
+        """The records in the files, or those that a preparation left. Raises `InvalidInput` for none."""
+        if is_prepared(root):
+            records = [stored_record(root, entry) for entry in self.prepared(root)]
+        else:
+            records = self.records(self.config, root)
+        if not records:
+            raise InvalidInput(f"{str(root)!r} holds no fields; {self.downloads}")
+        return records
+
+
+class SeriesDataset(FieldDataset):
     """One long record of fields, of which each split is a range of frames in order of time.
 
-    A concrete class reads it; its configuration has a `root`, the `train` frames that come first, and the `frames` of
-    a clip, none for the whole split, each of which starts `hop` frames after the one before, by default where that
-    one ends. Channels are scaled to [0, 1] by the extremes of the training part, so that a
-    test may lie outside. Frames in which a channel is missing altogether are left out: the gaps there are longer.
+    A concrete class says what its files are and reads them; its configuration has a `root`, the `train` frames that
+    come first, and the `frames` of a clip, none for the whole split, each of which starts `hop` frames after the one
+    before, by default where that one ends. Channels are scaled to [0, 1] by the extremes of the training part, so that
+    a test may lie outside. Frames in which a channel is missing altogether are left out: the gaps there are longer.
     """
+
+    free = ("train", "frames", "hop")
 
     def __init__(self, config: Any, split: Split) -> None:
         super().__init__(config, split)
-        series = self.read(existing_root(config, self.downloads))
-        if not 0 < config.train < len(series):
-            raise InvalidInput(f"train is {config.train} of {len(series)} frames; expected some of them, not all")
-        training, test = series[: config.train], series[config.train :]
-        self.scaling = Scaling.of(training)
-        chosen = training if split == "train" else test
-        self.series = chosen[chosen.complete]
-        if not len(self.series):
+        self.series = self.opened(existing_root(config, self.downloads))[0].read()
+        count, extremes = len(self.series), self.series.extremes
+        if not 0 < config.train < count:
+            raise InvalidInput(f"train is {config.train} of {count} frames; expected some of them, not all")
+        self.scaling = Scaling.of(extremes[: config.train])
+        part = np.arange(config.train) if split == "train" else np.arange(config.train, count)
+        self._places = part[np.isfinite(extremes[part]).all(axis=(1, 2))]
+        """Of the complete frames of the split: the record itself, which may be mapped, is never copied."""
+        if not len(self._places):
             raise InvalidInput(f"{config.root!r} has no frame to {split} with every channel; choose other variables")
-        self.meaning = Meaning(channels=self.series.names)
-        if config.frames is not None and config.frames > len(self.series):
-            raise InvalidInput(f"frames is {config.frames}; the {split} split has {len(self.series)} complete ones")
+        if config.frames is not None and config.frames > len(self._places):
+            raise InvalidInput(f"frames is {config.frames}; the {split} split has {len(self._places)} complete ones")
 
+    @classmethod
     @abstractmethod
-    def read(self, root: Path) -> Series:
+    def files(cls, config: Any, root: Path) -> list[Path]:
+        """What the record is read from, in an order that never changes. Raises `InvalidInput` for what is missing."""
+
+    @classmethod
+    @abstractmethod
+    def read(cls, config: Any, files: Sequence[Path]) -> Series:
         """The whole record."""
+
+    @classmethod
+    def records(cls, config: Any, root: Path) -> list[Record]:
+        """The only one."""
+        files = tuple(cls.files(config, root))
+        return [Record(cls.__module__.rpartition(".")[2], lambda: cls.read(config, files), files=files)]
 
     def __len__(self) -> int:
         if self.config.frames is None:
             return 1
-        return int((len(self.series) - self.config.frames) // self._hop + 1)
+        return int((len(self._places) - self.config.frames) // self._hop + 1)
 
     def clip(self, index: int) -> Clip:
         """Clip `index`, in order of time."""
-        return self._clip(index * self._hop, self.config.frames or len(self.series))
+        return self._clip(index * self._hop, self.config.frames or len(self._places))
 
     def window(self, index: int, length: int, generator: torch.Generator) -> Clip:
         """`length` successive frames from anywhere in the split: where clips are cut does not bind training."""
-        if length > len(self.series):
-            raise InvalidInput(f"the {self.split} split has {len(self.series)} frames; expected at least {length}")
-        return self._clip(int(torch.randint(len(self.series) - length + 1, (), generator=generator)), length)
+        if length > len(self._places):
+            raise InvalidInput(f"the {self.split} split has {len(self._places)} frames; expected at least {length}")
+        return self._clip(int(torch.randint(len(self._places) - length + 1, (), generator=generator)), length)
 
     @property
     def _hop(self) -> int:
         return int(self.config.hop or self.config.frames or 0)
 
     def _clip(self, start: int, length: int) -> Clip:
-        part = self.series[start : start + length]
-        valid = np.isfinite(part.values)
-        return Clip(
-            torch.from_numpy(self.scaling.unit(part.values)),
-            torch.from_numpy(part.times.copy()),
-            None if valid.all() else torch.from_numpy(valid),
-            self.meaning,
-        )
+        places = self._places[start : start + length]
+        values = np.asarray(self.series.values[places])
+        return clip_of(self.scaling.unit(values), values, self.series.times[places], self.series.names)
+
+
+def clip_of(frames: Array, values: Array, times: NDArray[np.float64], names: tuple[str, ...]) -> Clip:
+    """Fields (T, C, H, W) as a clip that declares what was not measured, which `values` (T, C, H, W) tell.
+
+    frames: the values scaled to [0, 1]. times: (T,) seconds. names: of the channels.
+    """
+    valid = np.isfinite(values)
+    return Clip(
+        torch.from_numpy(frames),
+        torch.from_numpy(times.copy()),
+        None if valid.all() else torch.from_numpy(valid),
+        Meaning(channels=names),
+    )
 
 
 def existing_root(config: Any, downloads: str) -> Path:
@@ -227,31 +286,6 @@ def existing_root(config: Any, downloads: str) -> Path:
     if not root.is_dir():
         raise InvalidInput(f"root {config.root!r} is not a folder; {downloads}")
     return root
-
-
-def read_manifest(root: Path) -> dict[str, Any]:
-    """What a preparation says of the folder that it made. Raises `InvalidInput` for what is damaged or of another."""
-    path = root / MANIFEST
-    try:
-        facts = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        facts = None
-    if not _is_manifest(facts):
-        raise InvalidInput(
-            f"{str(path)!r} is not what 'vidode datasets prepare' writes, or is damaged; remove it or give another root"
-        )
-    return dict(facts)
-
-
-def _is_manifest(facts: Any) -> bool:
-    if not isinstance(facts, dict) or not isinstance(facts.get("dataset"), str):
-        return False
-    options, clips = facts.get("options"), facts.get("clips")
-    if not isinstance(options, dict) or not isinstance(clips, list):
-        return False
-    return all(
-        isinstance(clip, dict) and all(isinstance(clip.get(k), str) for k in ("file", "split")) for clip in clips
-    )
 
 
 def videos_by_name(paths: Iterable[Path]) -> dict[str, Path]:

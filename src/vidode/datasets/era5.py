@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,28 +44,31 @@ class Era5(SeriesDataset):
         " 3 MB)"
     )
 
-    def read(self, root: Path) -> Series:
+    @classmethod
+    def files(cls, config: Era5Config, root: Path) -> list[Path]:
+        """The one that is named, or the only one."""
+        if config.file is not None:
+            found = [root / config.file] if (root / config.file).is_file() else []
+        else:
+            found = sorted(root.glob("*.nc"))
+        if len(found) != 1:
+            raise InvalidInput(f"{str(root)!r} holds {len(found)} such files; name one with `file`: {cls.downloads}")
+        return found
+
+    @classmethod
+    def read(cls, config: Era5Config, files: Sequence[Path]) -> Series:
         """The variables as channels."""
-        path = self._file(root)
+        (path,) = files
         with grid_file(path) as dataset:
             name = next((name for name in TIMES if name in dataset.variables), None)
             if name is None:
                 raise InvalidInput(f"{str(path)!r} has no times; expected a variable {' or '.join(TIMES)}")
             stamps = dataset[name].values
-            if stamps.ndim != 1 or stamps.dtype.kind != "M":
+            if stamps.ndim != 1 or stamps.dtype.kind != "M" or not len(stamps):
                 raise InvalidInput(
                     f"{str(path)!r} has no dates in {name!r}; expected hours since a date, as downloaded"
                 )
-            fields = {f"{each} of {str(path)!r}": variable(dataset, each, path) for each in self.config.variables}
-            units = tuple(str(dataset[each].attrs.get("units", "")) for each in self.config.variables)
-        values = stacked(fields, len(stamps), self.config.side)
-        return Series(values, seconds(stamps), self.config.variables, units)
-
-    def _file(self, root: Path) -> Path:
-        if self.config.file is not None:
-            found = [root / self.config.file] if (root / self.config.file).is_file() else []
-        else:
-            found = sorted(root.glob("*.nc"))
-        if len(found) != 1:
-            raise InvalidInput(f"{str(root)!r} holds {len(found)} such files; name one with `file`: {self.downloads}")
-        return found[0]
+            fields = {f"{each} of {str(path)!r}": variable(dataset, each, path) for each in config.variables}
+            units = tuple(str(dataset[each].attrs.get("units", "")) for each in config.variables)
+        values = stacked(fields, len(stamps), config.side)
+        return Series(values, seconds(stamps), config.variables, units)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from vidode.clip import InvalidInput
-from vidode.datasets import RecordedDataset, Split, videos_by_name
+from vidode.datasets import RecordedDataset, Split, Splits, videos_by_name
 from vidode.footage import Preparation, Take, arrays_of, at_rate
 
 TABLES = ("sequences.txt", "00sequences.txt")
@@ -72,7 +72,7 @@ class Kth(RecordedDataset):
 
     config: KthConfig
     splits = ("train", "validation", "test")
-    stated: ClassVar[Mapping[tuple[Split, ...], int]] = {
+    stated: ClassVar[Mapping[Splits, int]] = {
         ("train", "validation"): 255,
         ("test",): 144,
         ("train", "validation", "test"): 399,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -53,40 +54,48 @@ class Radar(SeriesDataset):
         " developed with 92 files of the first (765x700 cells: 5 MB) and 144 of the second (512x512: 10 MB)"
     )
 
-    def read(self, root: Path) -> Series:
-        """One frame a file, at the time in its name."""
-        pattern, stamp, form = STAMPS[self.config.source]
-        folder = root / self.config.source if (root / self.config.source).is_dir() else root
-        named = {path: match[1] for path in sorted(folder.glob(pattern)) if (match := stamp.search(path.name))}
-        if not named:
-            raise InvalidInput(f"{str(folder)!r} holds no {pattern} with a time in the name; {self.downloads}")
-        dates = [_date(path, text, form) for path, text in named.items()]
+    @classmethod
+    def files(cls, config: RadarConfig, root: Path) -> list[Path]:
+        """One a frame, in order of name, which tells the time."""
+        pattern, stamp, _ = STAMPS[config.source]
+        folder = root / config.source if (root / config.source).is_dir() else root
+        files = [path for path in sorted(folder.glob(pattern)) if stamp.search(path.name)]
+        if not files:
+            raise InvalidInput(f"{str(folder)!r} holds no {pattern} with a time in the name; {cls.downloads}")
+        return files
+
+    @classmethod
+    def read(cls, config: RadarConfig, files: Sequence[Path]) -> Series:
+        """The rain of every file."""
+        dates = [_date(path, config.source) for path in files]
         times = np.array([(date - dates[0]).total_seconds() for date in dates])
-        return Series(np.stack(self._fields(list(named)))[:, None], times, ("rain",), ("log(1 + mm)",))
-
-    def _fields(self, paths: list[Path]) -> list[Array]:
-        """The rain of each file (h, w), one at a time: whole, a year of them fills a memory."""
-        fields, first = [], None
-        for path in paths:
-            rain = self._rain(path)
-            first = first or rain.shape
-            if rain.ndim != 2 or rain.shape != first:
-                raise InvalidInput(
-                    f"{str(path)!r} has a field of {rain.shape} cells; expected {first} as the first has"
-                )
-            fields.append(np.log1p(thinned(rain, self.config.side)))
-        return fields
-
-    def _rain(self, path: Path) -> Array:
-        """Millimetres (H, W), NaN where the radar does not see."""
-        if self.config.source == "bom":
-            with grid_file(path) as dataset:
-                return variable(dataset, "precipitation", path)
-        with grid_file(path, "/image1") as dataset:
-            return COUNT * variable(dataset, "image_data", path, NO_DATA)
+        return Series(np.stack(_fields(config, files))[:, None], times, ("rain",), ("log(1 + mm)",))
 
 
-def _date(path: Path, text: str, form: str) -> datetime:
+def _fields(config: RadarConfig, files: Sequence[Path]) -> list[Array]:
+    """The rain of each file (h, w), one at a time: whole, a year of them fills a memory."""
+    fields, first = [], None
+    for path in files:
+        rain = _rain(config, path)
+        first = first or rain.shape
+        if rain.ndim != 2 or rain.shape != first:
+            raise InvalidInput(f"{str(path)!r} has a field of {rain.shape} cells; expected {first} as the first has")
+        fields.append(np.log1p(thinned(rain, config.side)))
+    return fields
+
+
+def _rain(config: RadarConfig, path: Path) -> Array:
+    """Millimetres (H, W), NaN where the radar does not see."""
+    if config.source == "bom":
+        with grid_file(path) as dataset:
+            return variable(dataset, "precipitation", path)
+    with grid_file(path, "/image1") as dataset:
+        return COUNT * variable(dataset, "image_data", path, NO_DATA)
+
+
+def _date(path: Path, source: str) -> datetime:
+    _, stamp, form = STAMPS[source]
+    text = stamp.findall(path.name)[0]
     try:
         return datetime.strptime(text, form)
     except ValueError as error:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vidode.clip import InvalidInput
 from vidode.datasets import SeriesDataset, require_series
@@ -43,26 +45,29 @@ class Storm(SeriesDataset):
         " NCAR Command Language (UCAR), and put them into root (64 frames of 33x36 cells each: 2 MB together)"
     )
 
-    def read(self, root: Path) -> Series:
+    @classmethod
+    def files(cls, config: StormConfig, root: Path) -> list[Path]:
+        """One a variable."""
+        files = [root / f"{name}storm.cdf" for name in config.variables]
+        lacking = [path.name for path in files if not path.is_file()]
+        if lacking:
+            raise InvalidInput(f"{str(root)!r} has no {' and no '.join(lacking)}; {cls.downloads}")
+        return files
+
+    @classmethod
+    def read(cls, config: StormConfig, files: Sequence[Path]) -> Series:
         """The variables as channels. Raises `InvalidInput` where they do not share their times and their grid."""
-        read = {f"{name}storm.cdf": _field(root, name) for name in self.config.variables}
+        read = {path.name: _field(path, name) for path, name in zip(files, config.variables, strict=True)}
         times = next(iter(read.values()))[1]
         values = stacked({name: values for name, (values, _) in read.items()}, len(times))
         other = [name for name, (_, own) in read.items() if not np.array_equal(own, times)]
         if other:
-            raise InvalidInput(f"{other[0]} in {str(root)!r} has other times than {next(iter(read))}; copy it again")
-        return Series(
-            values,
-            times,
-            self.config.variables,
-            tuple(UNITS[name] for name in self.config.variables),
-        )
+            folder = str(files[0].parent)
+            raise InvalidInput(f"{other[0]} in {folder!r} has other times than {next(iter(read))}; copy it again")
+        return Series(values, times, config.variables, tuple(UNITS[name] for name in config.variables))
 
 
-def _field(root: Path, name: str) -> tuple[Array, np.ndarray[tuple[int], np.dtype[np.float64]]]:
-    path = root / f"{name}storm.cdf"
-    if not path.is_file():
-        raise InvalidInput(f"{str(root)!r} has no {path.name}; {Storm.downloads}")
+def _field(path: Path, name: str) -> tuple[Array, NDArray[np.float64]]:
     with grid_file(path) as dataset:
         # A file holds one field, named after the variable without its level.
         values = variable(dataset, name.rstrip("05").lower(), path, MISSING)

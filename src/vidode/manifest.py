@@ -1,0 +1,54 @@
+"""What a preparation says of the folder that it made: of which data set, with which options, and what every file is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vidode.clip import InvalidInput
+from vidode.configuration import plain
+
+MANIFEST = "manifest.json"
+"""In a folder that `vidode.preparation` made."""
+
+
+def is_prepared(root: Path) -> bool:
+    """Whether a preparation made this folder."""
+    return (root / MANIFEST).is_file()
+
+
+def read_manifest(root: Path) -> dict[str, Any]:
+    """What a preparation says of the folder that it made. Raises `InvalidInput` for what is damaged or of another."""
+    path = root / MANIFEST
+    try:
+        facts = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        facts = None
+    if not _is_manifest(facts):
+        raise not_ours(path)
+    return dict(facts)
+
+
+def not_ours(path: Path) -> InvalidInput:
+    """That a file is no manifest."""
+    return InvalidInput(
+        f"{str(path)!r} is not what 'vidode datasets prepare' writes, or is damaged; remove it or give another root"
+    )
+
+
+def shaping(config: Any, free: Sequence[str]) -> dict[str, Any]:
+    """Every option that shapes what is stored, defaults too: all but where the files are and those that are free."""
+    return {key: value for key, value in plain(config).items() if key not in ("root", *free)}
+
+
+def _is_manifest(facts: Any) -> bool:
+    if not isinstance(facts, dict) or not isinstance(facts.get("dataset"), str):
+        return False
+    options, clips = facts.get("options"), facts.get("clips")
+    if not isinstance(options, dict) or not isinstance(clips, list):
+        return False
+    return all(
+        isinstance(clip, dict) and all(isinstance(clip.get(k), str) for k in ("file", "split")) for clip in clips
+    )

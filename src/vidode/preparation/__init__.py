@@ -1,0 +1,132 @@
+"""A data set converted once: whole clips or records as memory-mapped arrays, and a manifest that says what they are.
+
+    prepare("penn_action", "downloads/penn", "data/penn_action", {"size": 128})
+
+The target then stands where the source stood: `root` of the same data set. It holds one array (T, C, H, W) a clip, of
+8-bit levels, or a record of fields, in their units; their times; and manifest.json, which appears last: where it is,
+everything is. Until then a journal says what is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vidode.clip import InvalidInput
+from vidode.configuration import configure
+from vidode.datasets import FieldDataset, FileDataset, RecordedDataset, config_class, dataset_class, existing_root
+from vidode.manifest import MANIFEST, is_prepared, read_manifest
+from vidode.preparation.clips import clip_pieces
+from vidode.preparation.journal import Journal
+from vidode.preparation.pieces import Entry, Groups, Piece, incomplete
+from vidode.preparation.series import series_pieces
+
+Report = Callable[[str, int, int], None]
+"""Told the piece that was converted, how many are done, and of how many."""
+Kept = Mapping[str, Sequence[tuple[Entry, Piece]]]
+"""What is known of the pieces of each split that belong to the data set."""
+
+
+def prepare(
+    name: str,
+    source: Path,
+    target: Path,
+    options: Mapping[str, Any] | None = None,
+    *,
+    partial: bool = False,
+    report: Report = lambda *_: None,
+) -> Path:
+    """Convert every clip or record of a data set that is not converted yet; the manifest's path.
+
+    options: of the data set, such as its size. partial: take what is there, where the source is known to be incomplete.
+    What was cut off goes on where it stopped, and what was finished is verified; a piece whose source changed since, or
+    whose arrays are damaged, is converted anew. Raises `InvalidInput` for a data set without files, a target with
+    anything else in it, an incomplete source (naming what is missing) and a file that cannot be read (naming it).
+    """
+    kind = dataset_class(name)
+    if not issubclass(kind, (RecordedDataset, FieldDataset)):
+        raise InvalidInput(f"{name} is not made of files; it needs no preparation")
+    if "root" in (options or {}):
+        raise InvalidInput("root is given as an option; expected it as the source alone: leave the option out")
+    config = configure(config_class(name), {**(options or {}), "root": str(source)}, f"data set {name}")
+    source = existing_root(config, kind.downloads)
+    _require_source(source, target)
+    facts = {"dataset": name, "options": dict(options or {}), "source": str(source.resolve())}
+    journal = Journal(target, kind, facts)
+    groups = _groups(kind, name, config, source, partial)
+    _require_some(groups, kind, source, partial)
+    kept = _convert(journal, groups, report)
+    _require_some(kept, kind, source, partial)
+    clips = [entry for parts in kept.values() for entry, _ in parts]
+    journal.finish({**facts, "partial": partial, "counts": _counts(kind, kept), "clips": clips})
+    return target / MANIFEST
+
+
+def _groups(
+    kind: type[RecordedDataset] | type[FieldDataset], name: str, config: Any, source: Path, partial: bool
+) -> Groups:
+    """What is to be converted. Raises `InvalidInput` for a source that is not whole, unless a part is asked for."""
+    if issubclass(kind, FieldDataset):
+        return series_pieces(kind, config, source, partial=partial)
+    if not partial:
+        _require_whole(kind, name, source)
+    return clip_pieces(kind, config, source)
+
+
+def _require_source(source: Path, target: Path) -> None:
+    here, there = source.resolve(), target.resolve()
+    if here == there or here in there.parents or there in here.parents:
+        raise InvalidInput(f"{str(target)!r} and the source {str(source)!r} overlap; expected separate folders")
+    if is_prepared(source):
+        read_manifest(source)
+        raise InvalidInput(f"{str(source)!r} is prepared already; use it as root")
+
+
+def _require_whole(kind: type[RecordedDataset], name: str, source: Path) -> None:
+    lacking = kind.missing(source)
+    if lacking:
+        raise incomplete(source, lacking, kind.downloads)
+    for split, count in kind.held(source).items():
+        if count != kind.whole[split]:
+            raise InvalidInput(
+                f"{str(source)!r} has {count} clips to {split} of {name}; expected {kind.whole[split]}: copy the rest"
+                " there, or prepare what is there (--partial)"
+            )
+
+
+def _require_some(found: Groups | Kept, kind: type[FileDataset], source: Path, partial: bool) -> None:
+    """Raise `InvalidInput` where a split is empty, or, of a part, all of them are."""
+    empty = [split for split in found if not found[split]]
+    if empty and (not partial or len(empty) == len(found)):
+        of = "any split" if len(empty) == len(found) else f"the {empty[0]} split"
+        raise InvalidInput(f"{str(source)!r} holds no clips of {of}; {kind.downloads}")
+
+
+def _convert(journal: Journal, groups: Groups, report: Report) -> Kept:
+    """What is known of every piece of the data set, converted where it is not yet."""
+    kept: dict[str, list[tuple[Entry, Piece]]] = {split: [] for split in groups}
+    everything = [(split, piece) for split, pieces in groups.items() for piece in pieces]
+    for done, (split, piece) in enumerate(everything, start=1):
+        entry = journal.known(piece) or journal.convert(piece, split)
+        piece.forget()
+        if piece.is_kept(entry):
+            kept[split].append((entry, piece))
+        report(piece.file, done, len(everything))
+    return kept
+
+
+def _counts(kind: type[FileDataset], kept: Kept) -> dict[str, dict[str, int]]:
+    """How much each split has, and all together, beside the videos that the paper states."""
+    groups = [*((split,) for split in kept), tuple(kept)]
+    stated: dict[tuple[str, ...], int] = {
+        tuple(split for split in group if split in kept): count for group, count in kind.stated.items()
+    }
+    tally = next(piece.tally for parts in kept.values() for _, piece in parts)
+    counts = {}
+    for group in sorted({*groups, *stated} - {()}, key=lambda group: (len(group), [*kept].index(group[0]))):
+        named = "all" if len(group) == len(kept) > 1 else " and ".join(group)
+        counts[named] = tally([part for split in group for part in kept[split]])
+        if group in stated:
+            counts[named]["stated"] = stated[group]
+    return counts
