@@ -16,7 +16,7 @@ from vidode.clip import InvalidInput
 from vidode.datasets import moving_scenes
 from vidode.evaluation import Row
 from vidode.experiments import paper
-from vidode.experiments.paper import figure6, figure7, table5
+from vidode.experiments.paper import figure6, figure7, figure9, table5
 from vidode.experiments.reproduction import answers, rows
 from vidode.experiments.reproduction import jobs as jobs_module
 from vidode.experiments.reproduction import run as run_module
@@ -206,6 +206,15 @@ def test_the_error_grows_as_the_rate_falls_or_it_does_not():
     assert "- vid_ode loses least: not decided (least: vid_ode)" in told
     assert f"{rows.OURS} above vid_ode at every rate: holds" in told
     assert f"{rows.OURS_UNSUPERVISED} above vid_ode at every rate: **does not hold**" in told
+
+
+def test_a_path_is_smooth_or_it_turns():
+    corner = torch.tensor([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [2.0, 1.0], [2.0, 1.0]])
+    torch.testing.assert_close(figure9.turns(corner), torch.tensor([0.0, 90.0, 0.0], dtype=torch.float64))
+    assert "observed times: holds (" in figure9.smoother({"vid_rnn": [80.0, 90.0], "vid_ode": [20.0, 30.0]})
+    assert "**does not hold**" in figure9.smoother({"vid_rnn": [20.0, 30.0], "vid_ode": [80.0, 90.0]})
+    assert "not decided" in figure9.smoother({"vid_rnn": [20.0, 80.0], "vid_ode": [30.0, 40.0]})
+    assert figure9.smoother({}) == "- not measured\n"
 
 
 def test_wind_is_found_by_its_name():
