@@ -78,7 +78,7 @@ def program(folder: Path, settings, pause: float) -> subprocess.Popen:
     folder.mkdir()
     path = folder.with_suffix(".yaml")
     path.write_text(as_yaml(settings))
-    environment = os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": str(torch.get_num_threads())}
     command = [sys.executable, str(HERE / "tiny" / "run.py"), str(folder), str(path), str(pause)]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
@@ -622,3 +622,12 @@ def test_every_configuration_in_the_repository_can_be_trained(path):
     assert getattr(data, "frames", 20) >= max(map(settings.sampling.length, settings.sampling.tasks))
     assert settings.run.validation_split in kind.splits
     assert config_from(yaml.safe_load(as_yaml(settings))) == settings
+
+
+def test_a_model_that_its_paper_supervises_is_supervised_unless_the_configuration_says_otherwise():
+    values = {"data": "moving_scenes", "steps": 2, "sampling": {"interpolation": 1.0}}
+    assert config_from({**values, "model": "deep_voxel_flow"}).sampling.supervised
+    assert not config_from({**values, "model": "vid_ode"}).sampling.supervised
+    plainly = {**values, "sampling": {"interpolation": 1.0, "supervised": False}}
+    assert not config_from({**plainly, "model": "deep_voxel_flow"}).sampling.supervised
+    assert config_from({"model": "deep_voxel_flow", "data": "moving_scenes", "steps": 2}).sampling.supervised

@@ -57,7 +57,7 @@ class SamplingConfig:
     queries, max_hidden, max_beyond: of the withheld scheme. max_gap, least_span: of the sparse one; a least_span of 0
     is all that the window has. ask, within: see the module; an `ask` of 0 is all.
     supervised: interpolation of the regular and irregular schemes asks for the hidden frames in training too, as in a
-    test; the paper's training asks for the observed ones.
+    test; the paper's training asks for the observed ones. A configuration file that does not say takes the model's own.
     """
 
     scheme: Literal["regular", "irregular", "withheld", "sparse"] = "regular"

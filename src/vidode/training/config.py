@@ -132,7 +132,10 @@ def read_config(path: str | Path) -> TrainingConfig:
 
 
 def config_from(values: dict[str, Any], owner: str = "training configuration") -> TrainingConfig:
-    """A training configuration from plain values, as YAML gives them. Raises `InvalidInput` as `read_config`."""
+    """A training configuration from plain values, as YAML gives them. Raises `InvalidInput` as `read_config`.
+
+    Where the sampling does not say whether it is supervised, it is as the model's paper has it.
+    """
     missing = [key for key in ("model", "data", "steps") if key not in values]
     if missing:
         raise InvalidInput(f"{owner} has no {' and no '.join(missing)}; expected model, data and steps")
@@ -141,6 +144,9 @@ def config_from(values: dict[str, Any], owner: str = "training configuration") -
             values = {**values, key: {"name": values[key]}}
         elif not isinstance(values[key], dict) or "name" not in values[key]:
             raise InvalidInput(f"{owner}, {key} is {values[key]!r}; expected a name, or a name and options")
+    sampling = values.get("sampling", {})
+    if isinstance(sampling, dict) and isinstance(name := values["model"]["name"], str):
+        values = {**values, "sampling": {"supervised": models.model_class(name).supervised, **sampling}}
     return configure(TrainingConfig, values, owner)
 
 
