@@ -54,7 +54,7 @@ class Figure9(Experiment):
 def latents(job: Job, scale: Scale, places: Places) -> Tensor:
     """Of a job's model (K, D, h, w), at observed times and between them."""
     slots = [FRAMES_A_GAP * step / BETWEEN for step in range(GAPS * BETWEEN + 1)]
-    return answer_at(job, scale, places, slots, ["latent"], "figure9", torch.float32)["latent"]
+    return answer_at(job, scale, places, slots, ["latent"], "figure9")["latent"]
 
 
 def turns(states: Tensor) -> Tensor:

@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 
 Answer = dict[str, Tensor]
 """Parts of a prediction by name, (K, ...) each."""
-SEEN = torch.float16
-"""Precision of what is kept for pictures: no eye sees the rest."""
 CLIP = 0
 """Of the test split, which pictures show: the first, whatever it looks like."""
 
@@ -45,32 +43,22 @@ def answer(job: Job, scale: Scale, places: Places) -> Tensor:
 
     def make(model: VideoModel) -> Answer:
         clip, question = shown_clip(job, places)
-        frames = [frames for _, frames in predict(model, clip, question, len(question.asked))]
-        return {"frames": torch.cat(frames).to(SEEN)}
+        return {"frames": torch.cat([frames for _, frames in predict(model, clip, question, len(question.asked))])}
 
     return _kept(job, scale, places, job.name, job.measured_by, make)["frames"].clamp(0, 1)
 
 
 def answer_at(
-    job: Job,
-    scale: Scale,
-    places: Places,
-    slots: Sequence[float],
-    parts: Sequence[str],
-    figure: str,
-    precision: torch.dtype = SEEN,
+    job: Job, scale: Scale, places: Places, slots: Sequence[float], parts: Sequence[str], figure: str
 ) -> Answer:
-    """Parts of what a job's model says for a figure, at times counted in frames of the clip from its first.
-
-    precision: that is kept, of what is measured and not only seen.
-    """
+    """Parts of what a job's model says for a figure, at times counted in frames of the clip from its first."""
 
     def make(model: VideoModel) -> Answer:
         clip, question = shown_clip(job, places)
         start, gap = clip.times[0], clip.times.diff().median()
         query = start + gap * torch.tensor([list(slots)], dtype=torch.float64)
         said = model(Batch.collate([clip[question.seen]]), query)
-        return {part: getattr(said, part)[0].to(precision) for part in parts}
+        return {part: getattr(said, part)[0] for part in parts}
 
     return _kept(job, scale, places, f"{job.name}-{figure}", repr((*slots, *parts)), make)
 
@@ -78,14 +66,17 @@ def answer_at(
 def _kept(
     job: Job, scale: Scale, places: Places, name: str, asked: str, make: Callable[[VideoModel], Answer]
 ) -> Answer:
-    """What is kept under a name, of this very training and question; else made, and kept. Given as float32."""
+    """What is kept under a name, of this very training and question; else made, and kept.
+
+    In half precision: no eye sees the rest.
+    """
     path = places.results / "answers" / f"{name}.safetensors"
     made_from = {"training": training_digest(job, scale, places), "asked": asked}
     if _made_from(path) != made_from:
         with torch.no_grad():
             made = make(load_trained(job, scale, places))
-        whole = {part: value.contiguous() for part, value in made.items()}
-        write_bytes(path, safetensors.torch.save(whole, metadata=made_from))
+        halves = {part: value.half().contiguous() for part, value in made.items()}
+        write_bytes(path, safetensors.torch.save(halves, metadata=made_from))
     return {part: value.float() for part, value in safetensors.torch.load_file(path).items()}
 
 
