@@ -119,8 +119,8 @@ def page(lines: list[dict[str, Any]], command: str, scale: Scale) -> str:
     note = (
         f"{data.size[0]}x{data.size[1]}, batches of {scale.batch_size}, {scale.width:g} of the paper's width; hours are"
         f" those of {steps:,} updates, which is the scale's training on {data.label}. Memory is the most that the"
-        " process held, Python and PyTorch (about 400 MiB) included, or what was allocated on an accelerator. We have no"
-        " number of the paper's for hours or memory, so that nothing is judged here."
+        " process held, Python and PyTorch (about 400 MiB) included, or what was allocated on an accelerator. We"
+        " have no number of the paper's for hours or memory, so that nothing is judged here."
     )
     head = ["model", "parameters", "seconds an update", f"times {BESIDE}", "hours", "memory, MiB"]
     return f"# Cost of training, scale {scale.name}\n\n`{command}`\n\n{note}\n\n{grid(head, cells)}"
