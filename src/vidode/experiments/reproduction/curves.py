@@ -103,7 +103,7 @@ def _draw(path: Path, curves: dict[Panel, Lines], relative: bool) -> None:
             axis.plot(steps, [value / values[0] for value in values] if relative else values, label=title, linewidth=1)
         axis.set_title(f"{data}, {task}")
         axis.set_xlabel("updates")
-        axis.legend(fontsize=6)
+        axis.legend(fontsize=6, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.17))  # below: lines fill the rest
         if relative:
             axis.set_yscale("symlog", linthresh=0.01)
     path.parent.mkdir(parents=True, exist_ok=True)
