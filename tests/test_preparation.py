@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from stopping import stop_after
 from vidode.cli import main
 from vidode.clip import InvalidInput
 from vidode.datasets import moving_gif, open_dataset
@@ -189,14 +190,6 @@ def test_damaged_arrays_are_converted_again(source, tmp_path, finished, damage):
     assert other.stat().st_mtime_ns == before
     clip = open_dataset("moving_gif", "train", root=str(made)).clip(0)
     assert torch.equal(clip.frames, open_dataset("moving_gif", "train", root=str(source)).clip(0).frames)
-
-
-def stop_after(count):
-    def stop(name, done, total):
-        if done == count:
-            raise KeyboardInterrupt
-
-    return stop
 
 
 def test_there_is_no_manifest_while_what_it_says_is_repaired(source, tmp_path):

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from made_fields import track, write_era5, write_fields, write_radar, write_storm
+from stopping import stop_after
 from vidode.cli import main
 from vidode.clip import InvalidInput
 from vidode.datasets import FieldDataset, RecordedDataset, config_class, dataset_class, names, open_dataset
@@ -206,14 +207,6 @@ def test_every_data_set_of_files_can_be_prepared():
     in_files = [name for name in names() if any(option.name == "root" for option in fields(config_class(name)))]
     assert {*SETS} - {"hurricane of arrays"} < {*in_files}
     assert all(issubclass(dataset_class(name), (RecordedDataset, FieldDataset)) for name in in_files)
-
-
-def stop_after(count):
-    def stop(name, done, total):
-        if done == count:
-            raise KeyboardInterrupt
-
-    return stop
 
 
 def test_what_was_cut_off_goes_on_and_what_changed_is_converted_again(source, tmp_path):

@@ -47,6 +47,15 @@ def test_what_another_process_is_at_comes_later(tmp_path, monkeypatch):
     assert order == ["a", "c", "b"]
 
 
+def test_what_was_passed_over_comes_as_soon_as_it_is_free(tmp_path):
+    elsewhere, order = FileLock(tmp_path / "a.lock"), []
+    elsewhere.acquire()
+    for name, _ in in_turn({name: lambda: None for name in "abc"}, lambda name: tmp_path / f"{name}.lock"):
+        order.append(name)
+        elsewhere.release()
+    assert order == ["b", "a", "c"]
+
+
 def test_an_error_leaves_no_lock(tmp_path):
     def fail():
         raise ValueError("no")

@@ -70,8 +70,8 @@ class Hurricane(FieldDataset):
         "the CAM5 fields and storm annotations of Kim et al. (WACV 2019) are given by their authors on request: put"
         " NetCDF files with U850, V850 and PSL into root/fields, and storm,time,lat,lon into root/tracks.csv; or put"
         " one .npy (T, 3, H, W) a storm, scaled to [0, 1], into train/ and test/ under root (the paper has 280 and 39"
-        " storms; a frame of 240x640 cells takes 1.8 MB, 20 to 45 GB together: prepare them, or memory has to hold"
-        " those of a split)"
+        " storms; a frame of 240x640 cells takes 1.8 MB, and there are thousands: prepare them, or memory has to"
+        " hold those of a split)"
     )
 
     def __init__(self, config: HurricaneConfig, split: Split) -> None:

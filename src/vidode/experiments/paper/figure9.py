@@ -12,7 +12,7 @@ from vidode.experiments.paper.figure8 import FRAMES_A_GAP, MODELS, both
 from vidode.experiments.reproduction.answers import answer_at
 from vidode.experiments.reproduction.experiment import Experiment, picture
 from vidode.experiments.reproduction.jobs import Job, Places
-from vidode.experiments.reproduction.outcomes import Outcomes, ahead, verdict
+from vidode.experiments.reproduction.outcomes import Outcomes, ahead, half_range, verdict
 from vidode.experiments.reproduction.scales import Scale
 
 GAPS = 4
@@ -70,7 +70,7 @@ def smoother(sharpest: dict[str, list[float]]) -> str:
     if not all(sharpest.get(name) for name in MODELS):
         return "- not measured\n"
     discrete, continuous = (sharpest[name] for name in MODELS)
-    spread = sum((max(each) - min(each)) / 2 for each in (discrete, continuous))
+    spread = half_range(discrete) + half_range(continuous)
     found = verdict([ahead(mean(discrete) - mean(continuous), spread)])
     return (
         f"- the latents of vid_ode move smoothly, those of vid_rnn turn at observed times: {found} (the sharpest turn"

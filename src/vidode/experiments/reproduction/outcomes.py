@@ -89,8 +89,7 @@ class Outcomes:
 
     def spread(self, cell: Cell, metric: Metric) -> float:
         """Half of the distance between the best and the worst seed."""
-        values = self.values(cell, metric)
-        return (max(values) - min(values)) / 2 if values else 0.0
+        return half_range(self.values(cell, metric))
 
 
 def table(
@@ -224,6 +223,11 @@ def pair_of(outcomes: Outcomes, first: Cell, second: Cell, metric: Metric) -> Pa
         return None
     told = f"{metric.name} {metric.written(one)} against {metric.written(other)}"
     return Pair(one - other, sum(outcomes.spread(cell, metric) for cell in cells), told)
+
+
+def half_range(values: Sequence[float]) -> float:
+    """Half of the distance between the largest and the least; 0 for none."""
+    return (max(values) - min(values)) / 2 if values else 0.0
 
 
 def ahead(apart: float, spread: float) -> bool | None:

@@ -16,13 +16,13 @@ PAUSE = 5.0
 
 
 def in_turn(work: Mapping[str, Callable[[], T]], lock_of: Callable[[str], Path]) -> Iterator[tuple[str, T]]:
-    """Each piece's name and what it gives, in order, but for pieces that another process is at: those come later.
+    """Each piece's name and what it gives, in order, but for those that another process is at: they come once they can.
 
     lock_of: the file that stands for a piece, whose folder is made. A process that dies leaves no lock.
     """
     left = dict(work)
     while left:
-        for name, do in list(left.items()):
+        for name, do in left.items():
             lock = lock_of(name)
             lock.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -32,5 +32,6 @@ def in_turn(work: Mapping[str, Callable[[], T]], lock_of: Callable[[str], Path])
                 continue
             del left[name]
             yield name, given
-        if left:
+            break  # the next is the first that is free by now
+        else:
             time.sleep(PAUSE)
