@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from vidode.blocks.motion_decoder import work_size
 from vidode.blocks.warp import warp
-from vidode.clip import Batch
+from vidode.clip import Batch, InvalidInput
 from vidode.models import Example, build
 from vidode.models.anchored_vid_ode import AnchoredVidOde, flow_distance
 
@@ -128,6 +128,25 @@ def test_coarser_drafts_are_made_only_in_training(model):
     assert all(draft.flow.shape[:4] == (1, 1, 2, 2) for draft in drafts)
     matched = build("anchored_vid_ode", **{**SMALL, "refine": 0})
     assert len(matched(batch, ask(0.5)).drafts) == 3
+
+
+@pytest.mark.parametrize(("size", "work_side"), [((33, 49), 0), ((50, 37), 24), ((32, 48), 0)])
+def test_drafts_of_a_clip_that_stands_still_are_right_whatever_its_size(model, size, work_side):
+    model = AnchoredVidOde(dataclasses.replace(model.config, work_side=work_side)).train()
+    down, right = torch.meshgrid(torch.linspace(0, 1, size[0]), torch.linspace(0, 1, size[1]), indexing="ij")
+    frame = torch.stack([down, right, down * right])
+    batch = dataclasses.replace(observed([0, 1, 2], size=size), frames=frame.expand(1, 3, -1, -1, -1))
+    example = Example(batch, ask(0.5), frame[None, None], "interpolation")
+    made = model(batch, ask(0.5))
+    assert model.objective().model_terms(example, made)["drafts"] < 0.2 * 0.02 * len(made.drafts)
+
+
+def test_the_true_flow_is_learned_from_whole_frames(model):
+    batch = observed([0, 1, 2], size=(33, 49))
+    made = model.train()(batch, ask(0.5))
+    example = Example(batch, ask(0.5), made.frames.detach(), "interpolation", torch.zeros(1, 1, 2, 2, 9, 13))
+    with pytest.raises(InvalidInput, match=r"frames are \(33, 49\) with work_side 0; .* multiples of 8"):
+        model.objective().model_terms(example, made)
 
 
 def test_the_objective_counts_the_true_flow_where_it_is_known(model):

@@ -214,7 +214,7 @@ def test_the_terms_are_those_of_the_paper(task):
 
     voxel = answer.voxel[0, 0]
     expected = {
-        "reconstruction": charbonnier(answer.frames - target),
+        "reconstruction": charbonnier(2 * (answer.frames - target)),  # of frames in [-1, 1]
         "flow_variation": 0.01 * variation(voxel[:2]),
         "mask_variation": 0.005 * variation((1 + voxel[2:]) / 2),
     }
@@ -228,11 +228,11 @@ def test_the_release_learns_from_the_squared_distance_alone():
     objective = model.objective()
     answer = objective.answer(model, example)
     terms = objective.model_terms(example, answer)
-    expected = (answer.frames - answer.target).double().square().mean().item()
+    expected = (2 * (answer.frames - answer.target)).double().square().mean().item()
     assert {name: term.item() for name, term in terms.items()} == pytest.approx({"reconstruction": expected}, rel=1e-5)
     asked = model(example.observed, example.query)  # an answer to what is asked is measured there
     alone = objective.model_terms(example, asked)["reconstruction"]
-    assert alone.item() == pytest.approx((asked.frames - example.target).square().mean().item(), rel=1e-5)
+    assert alone.item() == pytest.approx(4 * (asked.frames - example.target).square().mean().item(), rel=1e-5)
 
 
 def test_every_parameter_learns_beyond_the_end():

@@ -10,9 +10,9 @@ from torch import Tensor
 from vidode.blocks.perceptual import Lpips
 from vidode.clip import Batch, Clip, InvalidInput, Meaning
 from vidode.datasets import VideoDataset, open_dataset
-from vidode.evaluation import evaluate, measure, predict, report, scheme_for, write_report
+from vidode.evaluation import describe_model, evaluate, measure, predict, report, scheme_for, write_report
 from vidode.hiding import SCHEMES, questions
-from vidode.metrics import PROTOCOLS, Metrics
+from vidode.metrics import PROTOCOLS, Metrics, quantise
 from vidode.models import Prediction, VideoModel, build
 from vidode.models.blend import Blend, BlendConfig
 
@@ -115,6 +115,25 @@ def test_a_model_is_given_nothing_that_it_is_asked_for_and_no_more_than_it_needs
             assert len(times) <= inside + 4
 
 
+def test_questions_that_are_answered_together_have_the_scores_that_they_have_apart():
+    spy, data = Spy(), drift(24, 31, 25, 26, 27)
+    apart = measure(spy, data, "regular-extrapolation")
+    spy.given.clear()
+    both = measure(spy, data, "regular-extrapolation", together=2)
+    assert [len(query) for _, query in spy.given] == [2, 2, 1]
+    assert torch.equal(both.clip, apart.clip)
+    assert torch.equal(both.distance, apart.distance)
+    torch.testing.assert_close(both.scores.mse, apart.scores.mse, rtol=0, atol=1e-9)
+
+
+def test_the_checksum_is_that_of_the_weights_before_a_test_changed_them():
+    model = build("vid_ode", width=4, statistics="batch", objective={"width": 4})
+    before = describe_model(model)
+    found = measure(model, drift(), "regular-extrapolation")
+    assert report(found, drift())["model"] == before
+    assert describe_model(model) != before
+
+
 def test_beyond_the_end_the_step_is_the_distance():
     row = evaluate(build("copy_last"), drift(), "beyond-5")
     assert list(row.by_distance) == [1, 2, 3, 4, 5]
@@ -156,13 +175,44 @@ def test_pixels_that_were_not_measured_are_not_scored():
     assert evaluate(build("blend"), data).scores == scores
 
 
+def test_the_error_is_that_of_the_pixels_that_were_measured():
+    class Masked(Drift):
+        shown: Tensor | None = None
+
+        def clip(self, index: int) -> Clip:
+            clip = super().clip(index)
+            return clip if self.shown is None else replace(clip, valid=self.shown.expand(len(clip), 1, -1, -1))
+
+    whole, left = Masked(DriftConfig((24,)), "test"), Masked(DriftConfig((24,)), "test")
+    left.shown = torch.arange(33).expand(1, 1, 32, 33) < 20
+    clip, model = whole.clip(0).normalised(), build("copy_last")
+    asked = questions("regular-extrapolation", 24, 0, 0)[0].asked
+    apart = (quantise(clip.frames[4]) - quantise(clip.frames[asked])).div(255).double().square()
+    for data, part in ((whole, apart), (left, apart[..., :20])):
+        found = measure(model, data, "regular-extrapolation").scores.mse
+        torch.testing.assert_close(found, part.mean(dim=(1, 2, 3)), rtol=1e-6, atol=1e-9)
+
+
+def test_a_frame_of_which_nothing_was_measured_is_not_scored():
+    class Lost(Drift):
+        def clip(self, index: int) -> Clip:
+            clip = super().clip(index)
+            valid = torch.ones(len(clip), 1, 32, 33, dtype=torch.bool)
+            valid[6] = False
+            return replace(clip, valid=valid)
+
+    found = measure(build("copy_last"), Lost(DriftConfig(), "test"), "regular-extrapolation")
+    assert found.distance.tolist() == [1, 3, 4, 5] * 2
+    assert found.scores.mse.isfinite().all()
+
+
 def test_a_report_carries_where_it_comes_from_and_no_folder_of_this_machine(tmp_path):
     model, data = build("blend"), drift()
     measured = measure(model, data, "every-second", seed=7)
     path = tmp_path / "deep" / "row.json"
-    write_report(path, measured, model, data, command="vidode evaluate blend")
+    write_report(path, measured, data, command="vidode evaluate blend")
     got = json.loads(path.read_text())
-    assert got == json.loads(json.dumps(report(measured, model, data, command="vidode evaluate blend")))
+    assert got == json.loads(json.dumps(report(measured, data, command="vidode evaluate blend")))
     assert got["command"] == "vidode evaluate blend"
     assert got["seed"] == 7
     assert got["versions"]["torch"] == torch.__version__

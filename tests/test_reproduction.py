@@ -12,7 +12,7 @@ import torch
 
 from vidode.blocks.perceptual import Lpips
 from vidode.cli import main
-from vidode.clip import InvalidInput
+from vidode.clip import Batch, InvalidInput
 from vidode.datasets import moving_scenes
 from vidode.evaluation import Row
 from vidode.experiments import paper
@@ -38,8 +38,9 @@ from vidode.experiments.reproduction.outcomes import (
 from vidode.experiments.reproduction.published import Printed
 from vidode.experiments.reproduction.scales import PAPER, SMALL, SMOKE, DataChoice, scale_named
 from vidode.experiments.reproduction.steps import falls
+from vidode.hiding import questions
 from vidode.metrics import Scores
-from vidode.models import model_class, names
+from vidode.models import build, model_class, names
 from vidode.sampling import collate, draw, generator_for
 from vidode.training.learner import Learner
 
@@ -285,6 +286,31 @@ def test_options_of_a_row_keep_the_widths_of_the_scale(places):
     options = training_of(job, SMALL, places).model.options
     assert options["objective"] == {"difference": 0.0, "width": 16}
     assert options["width"] == 8
+
+
+@torch.no_grad()
+def test_as_released_the_state_belongs_to_the_first_frame_although_it_is_not_asked_for(places):
+    (job,) = rows.vid_ode_as_released("interpolation", SMOKE, "actions")
+    options = training_of(job, SMOKE, places).model.options
+    model = build("vid_ode", **{**options, "statistics": "running"}).eval()
+    (question,) = questions("regular-interpolation", 10, 0, 0)
+    times = torch.arange(10).double()
+    batch = Batch(torch.rand(1, 5, 3, 32, 32), times[question.seen][None], torch.ones(1, 5, dtype=torch.bool))
+    whole = model(batch, times[None, :9])  # the hidden grid of the published test starts at the first frame
+    asked = model(batch, times[question.asked][None])
+    torch.testing.assert_close(asked.latent, whole.latent[:, question.asked], rtol=0, atol=1e-4)
+
+
+def test_the_windows_of_bouncing_balls_are_told_to_every_part_of_a_model(places):
+    (data,) = SMALL.data["balls"]
+    options = {name: training_of(Job(name, "extrapolation", data), SMALL, places).model.options for name in names()}
+    assert {name: made["neighbours"] for name, made in options.items()} == dict.fromkeys(options, 10)
+    assert options["ode2vae"]["amort_len"] == 10
+    for name in ("vid_ode", "vid_rnn"):
+        assert options[name]["objective"]["observed"] == 10
+    released = rows.vid_ode_as_released("extrapolation", SMALL, "balls")[0].options["time_scale"]
+    assert released == {"kind": "relative", "per_unit": 20.0}
+    assert rows.vid_ode_as_released("interpolation", SMALL, "actions")[0].options["time_scale"]["per_unit"] == 5.0
 
 
 def test_deep_voxel_flow_alone_of_the_papers_models_learns_from_the_frames_between(places):

@@ -58,6 +58,7 @@ class Measurement:
     """Every asked frame's scores, from which rows of both protocols are averaged.
 
     clip and distance: (N,) index of each frame's clip, and frames to the nearest one seen. checksum: of the data.
+    described: the model, as it was before it was asked: batch statistics of a test would change it.
     """
 
     model: str
@@ -69,6 +70,7 @@ class Measurement:
     distance: Tensor
     skipped: int
     checksum: str
+    described: dict[str, Any]
 
     def row(self, protocol: Protocol) -> Row:
         """The row under a protocol. Raises `InvalidInput` for an unknown one."""
@@ -126,18 +128,23 @@ def measure(
     clips: int | None = None,
     stride: int = 1,
     pixels_per_call: int = PIXELS_PER_CALL,
+    together: int = 1,
 ) -> Measurement:
     """Hide frames of every clip, ask the model for them, and score the answers.
 
     model: put in evaluation mode; it works on the device of its parameters, and its answers are scored there.
-    clips, stride: measure the first so many of every `stride`-th clip only.
+    clips, stride: measure the first so many of every `stride`-th clip only. together: questions that are answered in
+    one batch, for a model whose answers depend on the batch; a scheme that asks each for as many frames.
     Raises `InvalidInput` for an unknown scheme, for one that the model cannot do, for frames of another number of
     channels than the model takes, and where every clip is too short.
     """
     require_task(model.eval(), scheme(scheme_name).task)
+    described = describe_model(model)
     if stride < 1 or (clips is not None and clips < 1):
         raise InvalidInput(f"clips is {clips} and stride {stride}; expected at least 1 of each, or no clips for all")
-    parts, checksum, skipped = [], DataChecksum(), 0
+    parts: list[_Part] = []
+    waiting: list[_Asked] = []
+    checksum, skipped = DataChecksum(), 0
     indices = range(0, len(data), stride)[:clips]
     for index in indices:
         clip = data.clip(index).normalised()
@@ -145,9 +152,11 @@ def measure(
         checksum.update(clip)
         asked = questions(scheme_name, len(clip), seed, index)
         skipped += not asked
-        for question in asked:
-            scores = _score(model, clip, question, lpips, pixels_per_call)
-            parts.append((scores, torch.full((len(scores),), index), question.distance))
+        waiting += [_Asked(index, clip, question) for question in asked]
+        while len(waiting) >= together:
+            parts += _scored(model, waiting[:together], lpips, pixels_per_call)
+            del waiting[:together]
+    parts += _scored(model, waiting, lpips, pixels_per_call) if waiting else []
     if not parts:
         raise InvalidInput(f"none of {len(indices)} clips is long enough for {scheme_name}; choose longer clips")
     return Measurement(
@@ -155,22 +164,21 @@ def measure(
         data=data_name(data),
         scheme=scheme_name,
         seed=seed,
-        scores=FrameScores.join([scores for scores, _, _ in parts]),
-        clip=torch.cat([index for _, index, _ in parts]),
-        distance=torch.cat([distance for _, _, distance in parts]),
+        scores=FrameScores.join([part.scores for part in parts]),
+        clip=torch.cat([part.clip for part in parts]),
+        distance=torch.cat([part.distance for part in parts]),
         skipped=skipped,
         checksum=checksum.hexdigest(),
+        described=described,
     )
 
 
-def report(
-    measurement: Measurement, model: VideoModel, data: VideoDataset, command: str | None = None
-) -> dict[str, Any]:
+def report(measurement: Measurement, data: VideoDataset, command: str | None = None) -> dict[str, Any]:
     """What a result file holds: where the numbers come from, and a row for each protocol."""
     return {
         **provenance(command),
         "seed": measurement.seed,
-        "model": describe_model(model),
+        "model": measurement.described,
         "data": {**describe_data(data), "sha256": measurement.checksum},
         "rows": [asdict(measurement.row(protocol)) for protocol in PROTOCOLS],
     }
@@ -211,22 +219,64 @@ def data_name(data: VideoDataset) -> str:
 
 def predict(model: VideoModel, clip: Clip, question: Question, frames_per_call: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Pieces of the answer: which frames (n,), and the frames (n, C, H, W), in order, `frames_per_call` at a time."""
+    for asked, frames in _predicted(model, [_Asked(0, clip, question)], frames_per_call):
+        yield asked[0], frames[0]
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """A question on the clip of this index."""
+
+    index: int
+    clip: Clip
+    question: Question
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Some frames of a measurement; see there."""
+
+    scores: FrameScores
+    clip: Tensor
+    distance: Tensor
+
+
+def _predicted(model: VideoModel, group: list[_Asked], frames_per_call: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pieces of the answers to a batch of questions: which frames (B, n), and the frames (B, n, C, H, W)."""
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    for asked in torch.split(question.asked, frames_per_call):
-        seen = _around(question.seen, asked, int(model.config.neighbours))
-        observed = Batch.collate([_remeasured(clip[seen])]).to(device)
-        yield asked, model(observed, clip.times[asked][None].to(device)).frames[0]
+    every = torch.stack([each.question.asked for each in group])
+    for asked in torch.split(every, frames_per_call, dim=1):
+        seen = [
+            _remeasured(each.clip[_around(each.question.seen, here, int(model.config.neighbours))])
+            for each, here in zip(group, asked, strict=True)
+        ]
+        query = torch.stack([each.clip.times[here] for each, here in zip(group, asked, strict=True)])
+        yield asked, model(Batch.collate(seen).to(device), query.to(device)).frames
 
 
-def _score(model: VideoModel, clip: Clip, question: Question, lpips: Lpips | None, pixels_per_call: int) -> FrameScores:
-    frames_per_call = max(1, pixels_per_call // (clip.size[0] * clip.size[1]))
-    parts = []
-    for asked, frames in predict(model, clip, question, frames_per_call):
-        target = clip.frames[asked].to(frames.device)
-        if clip.valid is not None:  # what was not measured cannot be wrong
-            target = torch.where(clip.valid[asked].to(frames.device), target, frames)
-        parts.append(score_frames(frames, target, lpips))
-    return FrameScores.join(parts)
+def _scored(model: VideoModel, group: list[_Asked], lpips: Lpips | None, pixels_per_call: int) -> list[_Part]:
+    """The scores of the answers to a batch of questions."""
+    height, width = group[0].clip.size
+    pieces = _predicted(model, group, max(1, pixels_per_call // (height * width * len(group))))
+    return [
+        part
+        for asked, frames in pieces
+        for each, here, made in zip(group, asked, frames, strict=True)
+        for part in _scores_of(each, here, made, lpips)
+    ]
+
+
+def _scores_of(each: _Asked, asked: Tensor, frames: Tensor, lpips: Lpips | None) -> list[_Part]:
+    """The scores of some frames (n, C, H, W) of an answer; a frame of which nothing was measured has none."""
+    clip, valid = each.clip, None
+    if clip.valid is not None:
+        known = clip.valid[asked].flatten(1).any(dim=1)
+        asked, frames = asked[known], frames[known.to(frames.device)]
+        valid = clip.valid[asked].to(frames.device)
+    if not len(asked):
+        return []
+    scores = score_frames(frames, clip.frames[asked].to(frames.device), lpips, valid)
+    return [_Part(scores, torch.full((len(asked),), each.index), Question(each.question.seen, asked).distance)]
 
 
 def _around(seen: Tensor, asked: Tensor, neighbours: int) -> Tensor:

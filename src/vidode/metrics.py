@@ -10,6 +10,9 @@ per-frame     of each frame, averaged, at most 100 dB  of each colour channel, a
 al., 2004) has an 11x11 Gaussian window of sigma 1.5, population covariance, K1 = .01, K2 = .03, and is averaged over
 the windows that lie wholly inside the image. MSE is of values in [0, 1]. LPIPS is AlexNet's, version 0.1.
 
+Where parts of a frame were not measured, MSE and so PSNR are of what was; SSIM and LPIPS, which look at whole windows,
+take the rest for right.
+
 Where frames have neither one nor three channels there is no luma: every channel counts as a grey image, in SSIM and
 in LPIPS alike, and their scores are averaged.
 """
@@ -97,15 +100,20 @@ class Metrics:
 
 
 @torch.no_grad()
-def score_frames(predicted: Tensor, target: Tensor, lpips: Lpips | None = None) -> FrameScores:
+def score_frames(
+    predicted: Tensor, target: Tensor, lpips: Lpips | None = None, valid: Tensor | None = None
+) -> FrameScores:
     """Each frame of `predicted` against `target`, both (N, C, H, W) in [0, 1].
 
+    valid: (N, 1 or C, H, W) what was measured of the target, a part of every frame; None is all.
     Raises `InvalidInput` for shapes that differ, for values that are not finite and for frames too small for SSIM.
     """
+    target = target if valid is None else torch.where(valid, target, predicted)
     _require_comparable(predicted, target)
     predicted, target = quantise(predicted), quantise(target)
+    share = 1 if valid is None else valid.expand_as(target).double().mean(dim=(1, 2, 3))
     return FrameScores(
-        mse=mean_squared_error(predicted, target, data_range=LEVELS).double().cpu(),
+        mse=(mean_squared_error(predicted, target, data_range=LEVELS) / share).cpu(),
         ssim_luma=ssim(luma(predicted), luma(target), data_range=LEVELS).double().cpu(),
         ssim_colour=ssim(predicted, target, data_range=LEVELS).double().cpu(),
         lpips=None if lpips is None else _distance(lpips, predicted, target).double().cpu(),

@@ -303,7 +303,7 @@ def evaluate(
     measured = measure(network, clips_of, wanted, lpips=weights, seed=seed, clips=clips)
     row = measured.row(protocol)
     if out is not None:
-        write_report(out, measured, network, clips_of)
+        write_report(out, measured, clips_of)
     show.row(row)
 
 

@@ -49,7 +49,7 @@ def run(out: Path, clips: int | None = None) -> None:
     for name, model in models.items():
         log.info("%s", name)
         measured = replace(measure(model, data, SCHEME, clips=clips), model=name)
-        write_json(out / f"{name}.json", report(measured, model, data, command))
+        write_json(out / f"{name}.json", report(measured, data, command))
         rows += [measured.row(protocol) for protocol in PROTOCOLS]
     draw(out, models, data)
     curves = [row for row in rows if row.protocol == "vidode2021"]

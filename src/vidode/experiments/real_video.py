@@ -236,7 +236,7 @@ def _measure(settings: Settings, cell: _Cell, lpips: Lpips | None) -> dict[str, 
         stride=settings.stride,
     )
     measured = replace(measured, model=label(cell.name), data=cell.source.label)
-    return report(measured, cell.model, cell.data, settings.command)
+    return report(measured, cell.data, settings.command)
 
 
 def label(name: str) -> str:

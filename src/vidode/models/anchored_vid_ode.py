@@ -45,10 +45,10 @@ from vidode.blocks.beyond import gap_by_gap
 from vidode.blocks.context import ContextEncoder, with_time
 from vidode.blocks.critics import PatchCritic
 from vidode.blocks.matching import Pyramid
-from vidode.blocks.motion_decoder import Draft, MotionDecoder, full_size, work_frames
+from vidode.blocks.motion_decoder import COARSEST, Draft, MotionDecoder, full_size, work_frames
 from vidode.blocks.recurrent import OdeConvGRU
 from vidode.blocks.warp import warp
-from vidode.clip import Batch
+from vidode.clip import Batch, InvalidInput
 from vidode.configuration import require_at_least
 from vidode.losses import charbonnier
 from vidode.models import Example, Objective, OptimiserConfig, Prediction, VideoModel, frozen, scaled
@@ -251,7 +251,7 @@ class AnchoredObjective(Objective):
 
     def __init__(self, config: AnchoredVidOdeConfig) -> None:
         super().__init__()
-        self.weight = config.objective.image
+        self.weight, self.work_side = config.objective.image, config.work_side
         self.image = PatchCritic(config.channels, config.objective.width) if self.weight else None
 
     def critic_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
@@ -262,18 +262,22 @@ class AnchoredObjective(Objective):
         return {"image": self.weight * losses.critic(self.image(real), self.image(fake))}
 
     def model_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
-        """The terms `reconstruction`, `square`, `drafts` while training, `flow` where it is known, and `image`."""
+        """The terms `reconstruction`, `square`, `drafts` while training, `flow` where it is known, and `image`.
+
+        Raises `InvalidInput` where the flow is known of frames that are reduced or padded to be worked on.
+        """
         terms = {
             "reconstruction": charbonnier(prediction.frames, example.target),
             "square": self.SQUARE_WEIGHT * F.mse_loss(prediction.frames, example.target),
         }
         if prediction.drafts:
-            target = example.target.flatten(0, 1)
+            target = work_frames(example.target, self.work_side).flatten(0, 1)  # drafts cover its padding, too
             apart = [
                 charbonnier(x, _pooled(target, x)) for x in (draft.frames.flatten(0, 1) for draft in prediction.drafts)
             ]
             terms["drafts"] = self.DRAFT_WEIGHT * torch.stack(apart).sum()
         if example.flow is not None:
+            self._require_whole(example.target)
             fields = [part.flow for part in (prediction, *(prediction.drafts or [])) if part.flow is not None]
             away = [flow_distance(field, example.flow) for field in fields]
             terms["flow"] = self.FLOW_WEIGHT * torch.stack(away).sum()
@@ -281,6 +285,14 @@ class AnchoredObjective(Objective):
             with frozen(self):
                 terms["image"] = self.weight * losses.deception(self.image(prediction.frames.flatten(0, 1)))
         return terms
+
+    def _require_whole(self, target: Tensor) -> None:
+        """Raise `InvalidInput` where drafts cover more than the frame: there is no true flow of the rest."""
+        if self.work_side or any(side % COARSEST for side in target.shape[-2:]):
+            raise InvalidInput(
+                f"frames are {tuple(target.shape[-2:])} with work_side {self.work_side}; to learn the true flow,"
+                f" expected sides that are multiples of {COARSEST}, and work_side 0"
+            )
 
 
 def flow_distance(flow: Tensor, true: Tensor) -> Tensor:

@@ -210,7 +210,8 @@ def convolution(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
 class VoxelObjective(Objective):
     """Charbonnier's distance, or the squared one, and the variation of the tanh flow and of the mask.
 
-    The variation is of the flow before it is halved, for which the weight was found.
+    The variation is of the flow before it is halved, and the distance of frames in [-1, 1], for which the weights were
+    found.
     """
 
     def __init__(self, config: DeepVoxelFlowConfig) -> None:
@@ -227,7 +228,7 @@ class VoxelObjective(Objective):
         made = cast(VoxelFlow, prediction)
         target = example.target if made.target is None else made.target
         distance = losses.charbonnier if self.config.loss == "charbonnier" else F.mse_loss
-        terms = {"reconstruction": distance(made.frames, target)}
+        terms = {"reconstruction": distance(2 * made.frames, 2 * target)}  # as far apart as in [-1, 1]
         if self.config.flow_variation:
             varied = losses.variation(made.voxel[:, :, :2], losses.charbonnier)
             terms["flow_variation"] = self.config.flow_variation * varied

@@ -103,13 +103,9 @@ def training_of(job: Job, scale: Scale, places: Places) -> TrainingConfig:
 
     Optimisers are each model's own (`VideoModel.optimiser`) but for what the scale says.
     """
-    kind, config = model_class(job.model), {known.name for known in fields(config_class(job.model))}
-    sampling = job.data.sampling[job.task]
+    kind, sampling = model_class(job.model), job.data.sampling[job.task]
     options = {**kind.sized(scale.width, job.data.size), "channels": job.data.channels}
-    options |= {"neighbours": sampling.frames_in} if sampling.scheme != "withheld" else {}
-    options |= {"task": job.task} if "task" in config else {}
-    if job.data.absolute is not None and "time_scale" in config:
-        options["time_scale"] = {"kind": "absolute", "per_unit": job.data.absolute}
+    options = _merged(options, _of_the_windows(job, sampling.frames_in))
     steps = scale.steps_on(job.data)
     return TrainingConfig(
         **{
@@ -127,6 +123,23 @@ def training_of(job: Job, scale: Scale, places: Places) -> TrainingConfig:
             **job.training,
         }
     )
+
+
+def _of_the_windows(job: Job, inputs: int) -> dict[str, Any]:
+    """What a model has to know of its windows, if it has an option for that: how many inputs, which task, whose clock.
+
+    ODE2VAE sees all inputs, and the sequence critics read as many frames, as with the five of the papers' defaults.
+    """
+    config = config_class(job.model)
+    known = {option.name for option in fields(config)}
+    options: dict[str, Any] = {name: inputs for name in ("neighbours", "amort_len") if name in known}
+    if hasattr(getattr(config(), "objective", None), "observed"):
+        options["objective"] = {"observed": inputs}
+    if "task" in known:
+        options["task"] = job.task
+    if "time_scale" in known and job.data.absolute is not None:
+        options["time_scale"] = {"kind": "absolute", "per_unit": job.data.absolute}
+    return options
 
 
 def require_data(jobs: Iterable[Job], places: Places) -> None:
@@ -163,9 +176,10 @@ def carry_out(job: Job, scale: Scale, places: Places, lpips: Lpips | None, comma
     log.info("%s", job.name)
     model, training, curve = _trained(job, scale, places)
     data = job.data.open("test", places.data, places.cache)
-    measured = measure(model, data, job.measured_by, lpips=lpips, seed=0, clips=scale.clips)
+    together = _together(job, scale)
+    measured = measure(model, data, job.measured_by, lpips=lpips, seed=0, clips=scale.clips, together=together)
     measured = replace(measured, model=job.title, data=job.data.label)
-    facts = report(measured, model, data, command)
+    facts = report(measured, data, command)
     write_json(path, {**facts, "training": training, "curve": curve, "key": key})
     return read_outcome(job, path)
 
@@ -185,6 +199,11 @@ def _kept(job: Job, path: Path, key: Any) -> Outcome | None:
 def _answers(made_from: dict[str, Any], key: dict[str, Any]) -> bool:
     """Whether a row made from the one is what the other asks for. Who has no weights of LPIPS takes any row's."""
     return ({**made_from, "lpips": None} if key["lpips"] is None else made_from) == key
+
+
+def _together(job: Job, scale: Scale) -> int:
+    """Clips of a batch when it is measured: batch statistics of a test are those of batches as in training."""
+    return scale.batch_size if job.options.get("statistics") == "batch" else 1
 
 
 def read_outcome(job: Job, path: Path) -> Outcome:
@@ -245,7 +264,8 @@ def _key(job: Job, scale: Scale, places: Places, lpips: Lpips | None) -> Any:
         "clips": scale.clips,
         "lpips": None if lpips is None else weights_checksum(lpips),
     }
-    return _plain(key)
+    together = _together(job, scale)
+    return _plain({**key, "together": together} if together > 1 else key)
 
 
 def _resolved(job: Job, scale: Scale, places: Places) -> dict[str, Any]:

@@ -18,14 +18,14 @@ OURS = "anchored_vid_ode (supervised)"
 OURS_UNSUPERVISED = "anchored_vid_ode (five inputs)"
 
 AS_RELEASED: Mapping[str, Any] = {
-    "chain": {"points": "queried", "origin": "first_query", "extra": 0.0, "decode": "per_step"},
+    "chain": {"points": "queried", "extra": 0.0, "decode": "per_step"},
     "encoder": {"unused_half": True},
     "statistics": "batch",
     "solver": {"method": "dopri5", "rtol": 1e-3, "atol": 1e-4},
 }
-"""Vid-ODE as its released code trains and tests it."""
-RELEASED_CLOCK: Mapping[Task, float] = {"interpolation": 5.0, "extrapolation": 10.0}
-"""Observed gaps in a unit of its model time."""
+"""Vid-ODE as its released code trains and tests it, in both tasks."""
+RELEASED_ORIGIN: Mapping[Task, str] = {"interpolation": "anchor", "extrapolation": "first_query"}
+"""Where its solve starts: between frames its grid has the first of them, beyond the end it has only what is asked."""
 
 
 def trained(names: tuple[str, ...], task: Task, scale: Scale, role: Role) -> list[Job]:
@@ -35,12 +35,21 @@ def trained(names: tuple[str, ...], task: Task, scale: Scale, role: Role) -> lis
 
 def vid_ode_as_released(task: Task, scale: Scale, role: Role) -> list[Job]:
     """The paper's model as its code is. Data with a clock of its own keeps it."""
-    clock = {"time_scale": {"kind": "relative", "per_unit": RELEASED_CLOCK[task]}}
     return [
-        Job("vid_ode", task, data, seed, RELEASED, {**AS_RELEASED, **({} if data.absolute else clock)})
+        Job("vid_ode", task, data, seed, RELEASED, _as_released(data, task))
         for data in scale.data.get(role, ())
         for seed in scale.seeds
     ]
+
+
+def _as_released(data: DataChoice, task: Task) -> Mapping[str, Any]:
+    options = {**AS_RELEASED, "chain": {**AS_RELEASED["chain"], "origin": RELEASED_ORIGIN[task]}}
+    if data.absolute:
+        return options
+    sampling = data.sampling[task]
+    # The whole window is a unit of its time: the gaps between its frames, and between frames the observed ones.
+    gaps = sampling.frames_in + (sampling.frames_out if task == "extrapolation" else 0)
+    return {**options, "time_scale": {"kind": "relative", "per_unit": float(gaps)}}
 
 
 def ours(task: Task, scale: Scale, role: Role) -> list[Job]:
