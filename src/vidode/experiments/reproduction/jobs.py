@@ -130,10 +130,12 @@ def _of_the_windows(job: Job, inputs: int) -> dict[str, Any]:
 
     ODE2VAE sees all inputs, and the sequence critics read as many frames, as with the five of the papers' defaults.
     """
-    config = config_class(job.model)
-    known = {option.name for option in fields(config)}
-    options: dict[str, Any] = {name: inputs for name in ("neighbours", "amort_len") if name in known}
-    if hasattr(getattr(config(), "objective", None), "observed"):
+    usual = config_class(job.model)()
+    known = {option.name for option in fields(usual)}
+    options: dict[str, Any] = {"neighbours": inputs}
+    if getattr(usual, "amort_len", inputs) != inputs:
+        options["amort_len"] = inputs
+    if getattr(getattr(usual, "objective", None), "observed", inputs) != inputs:
         options["objective"] = {"observed": inputs}
     if "task" in known:
         options["task"] = job.task
