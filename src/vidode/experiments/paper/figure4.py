@@ -6,7 +6,7 @@ from vidode.experiments.reproduction import rows
 from vidode.experiments.reproduction.answers import answer, shown_clip, strips
 from vidode.experiments.reproduction.experiment import Experiment, columns, labels, picture
 from vidode.experiments.reproduction.jobs import Job, Places
-from vidode.experiments.reproduction.outcomes import VIDEO, Cell, Claim, Outcomes, both_protocols, judged
+from vidode.experiments.reproduction.outcomes import VIDEO, Cell, Outcomes, both_protocols, judged
 from vidode.experiments.reproduction.scales import Scale
 from vidode.experiments.reproduction.steps import falls, over_steps
 from vidode.models import Task
@@ -27,6 +27,7 @@ BASELINES = (
     "retrospective_cycle_gan",
 )
 MODELS = (*BASELINES, "vid_ode")
+INPUTS = f"The inputs that {rows.OURS_UNSUPERVISED} learns from are all ten here.\n"
 
 
 class Figure4(Experiment):
@@ -54,11 +55,12 @@ class Figure4(Experiment):
         clip, question = shown_clip(next(iter(first.values())), places)
         shown = {"truth": clip.frames[question.asked]}
         shown |= {title: answer(job, scale, places) for title, job in first.items()}
-        claims = [Claim("vid_ode", worse, TASK, data, VIDEO) for data in sets for worse in BASELINES]
+        claims = [claim for data in sets for claim in rows.claims_of_vid_ode(BASELINES, TASK, data, VIDEO)]
         own = [claim for data in sets for claim in rows.our_claims(TASK, data, VIDEO)]
         return "\n".join(
             [
                 both_protocols(outcomes, list(first), columns(scale, "balls", TASK)),
+                INPUTS,
                 over_steps(outcomes, cells, places, "figure4"),
                 strips(picture(places, "figure4.png"), shown),
                 "What the paper claims of it:\n",

@@ -73,7 +73,7 @@ def smoother(sharpest: dict[str, list[float]]) -> str:
     spread = half_range(discrete) + half_range(continuous)
     found = verdict([ahead(mean(discrete) - mean(continuous), spread)])
     return (
-        f"- the latents of vid_ode move smoothly, those of vid_rnn turn at observed times: {found} (the sharpest turn"
+        f"- the latents of vid_ode move smoothly, those of vid_rnn turn sharply: {found} (the sharpest turn"
         f" is {mean(continuous):.1f} against {mean(discrete):.1f} degrees, over all dimensions)\n"
     )
 

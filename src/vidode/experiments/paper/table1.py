@@ -35,9 +35,10 @@ class Table1(Experiment):
         for task in TASKS:
             titles = rows.titles([job for job in self.jobs(scale) if job.task == task])
             parts.append(both_protocols(outcomes, titles, columns(scale, "actions", task), printed))
-        claims = [Claim("vid_ode", worse, task, data, VIDEO) for task in TASKS for data in sets for worse in BASELINES]
-        claims += [Claim("ode_conv", "ode_fc", task, data, VIDEO) for task in TASKS for data in sets]
-        own = [claim for task in TASKS for data in sets for claim in rows.our_claims(task, data, VIDEO)]
+        cells = [(task, data) for task in TASKS for data in sets]
+        claims = [claim for cell in cells for claim in rows.claims_of_vid_ode(BASELINES, *cell, VIDEO)]
+        claims += [Claim("ode_conv", "ode_fc", *cell, VIDEO) for cell in cells]
+        own = [claim for cell in cells for claim in rows.our_claims(*cell, VIDEO)]
         parts += ["What the paper claims of it:\n", judged(claims, outcomes), "Ours:\n", judged(own, outcomes)]
         return "\n".join(parts)
 
@@ -45,4 +46,4 @@ class Table1(Experiment):
 def printed(title: str, task: Task, data: str) -> Printed | None:
     """The paper's scores."""
     of_task = INTERPOLATION if task == "interpolation" else EXTRAPOLATION
-    return of_task.get(title, {}).get(data)
+    return of_task.get(rows.in_the_paper(title), {}).get(data)

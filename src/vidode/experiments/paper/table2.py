@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import mean
-
 from vidode.experiments.paper.table1 import printed
 from vidode.experiments.reproduction import rows
 from vidode.experiments.reproduction.experiment import Experiment, columns, labels
@@ -11,12 +9,13 @@ from vidode.experiments.reproduction.jobs import Job, Places
 from vidode.experiments.reproduction.outcomes import (
     VIDEO,
     Cell,
-    Claim,
     Metric,
     Outcomes,
     ahead,
     both_protocols,
+    every,
     judged,
+    pair_of,
     verdict,
 )
 from vidode.experiments.reproduction.scales import Scale
@@ -47,7 +46,7 @@ class Table2(Experiment):
         sets = labels(scale, "actions") + labels(scale, "fast")
         cells = columns(scale, "actions", TASK) + columns(scale, "fast", TASK)
         head = both_protocols(outcomes, rows.titles(self.jobs(scale)), cells, printed)
-        claims = [Claim("vid_ode", worse, TASK, data, VIDEO) for data in sets for worse in BASELINES]
+        claims = [claim for data in sets for claim in rows.claims_of_vid_ode(BASELINES, TASK, data, VIDEO)]
         own = [claim for data in sets for claim in rows.our_claims(TASK, data, VIDEO)]
         steps = [Cell(title, TASK, data) for data in sets for title in rows.titles(self.jobs(scale))]
         parts = [head, over_steps(outcomes, steps, places, "table2")]
@@ -57,29 +56,26 @@ class Table2(Experiment):
 
 
 def margins(outcomes: Outcomes, slow: list[str], fast: list[str]) -> str:
-    """Whether Vid-ODE is further ahead of the mean of the others where motion is large, metric by metric."""
-    told = ""
-    for metric in VIDEO:
-        found = [_margin(outcomes, data, metric) for data in (*slow, *fast)]
-        known = [each for each in found if each is not None]
-        holds: list[bool | None] = [None]
-        if fast and len(known) == len(found):
-            pairs = [(one, other) for one in known[: len(slow)] for other in known[len(slow) :]]
-            holds = [ahead(b - a, u + v) for (a, u), (b, v) in pairs]
-        margins = ", ".join(
-            f"{data} {metric.written(value)} ± {metric.written(spread)}"
-            for data, (value, spread) in zip((*slow, *fast), known, strict=False)
-        )
-        told += f"- the margin over the mean of the others is wider where motion is large: {verdict(holds)}"
-        told += f" ({metric.name} {margins or 'not measured'})\n"
-    return told
+    """Whether Vid-ODE is further ahead of each of the others where motion is large, in every metric."""
+    return "".join(_margin(outcomes, other, slow, fast) for other in BASELINES)
 
 
-def _margin(outcomes: Outcomes, data: str, metric: Metric) -> tuple[float, float] | None:
-    """How far Vid-ODE is ahead, and how far its seeds and those of the others are apart."""
-    cells = [Cell(title, TASK, data) for title in MODELS]
-    known = [value for cell in cells if (value := outcomes.value(cell, metric)) is not None]
-    if len(known) < len(cells):
-        return None
-    spreads = [outcomes.spread(cell, metric) for cell in cells]
-    return metric.better * (known[-1] - mean(known[:-1])), spreads[-1] + mean(spreads[:-1])
+def _margin(outcomes: Outcomes, other: str, slow: list[str], fast: list[str]) -> str:
+    found = [_wider(outcomes, other, slow, fast, metric) for metric in VIDEO]
+    judged_so, told = verdict(wider for wider, _ in found), "; ".join(text for _, text in found)
+    return f"- vid_ode is further ahead of {other} where motion is large: {judged_so} ({told})\n"
+
+
+def _wider(outcomes: Outcomes, other: str, slow: list[str], fast: list[str], metric: Metric) -> tuple[bool | None, str]:
+    """In one metric, of every slow set beside every fast one; and how far ahead it is on each."""
+    pairs = {
+        data: pair_of(outcomes, Cell("vid_ode", TASK, data), Cell(other, TASK, data), metric) for data in (*slow, *fast)
+    }
+    known = {data: (metric.better * pair.apart, pair.spread) for data, pair in pairs.items() if pair is not None}
+    if not slow or not fast or len(known) < len(pairs):
+        return None, f"{metric.name} not measured"
+    wider = [ahead(known[b][0] - known[a][0], known[a][1] + known[b][1]) for a in slow for b in fast]
+    margins = ", ".join(
+        f"{data} {metric.written(apart)} ± {metric.written(spread)}" for data, (apart, spread) in known.items()
+    )
+    return every(wider), f"{metric.name} {margins}"

@@ -32,8 +32,9 @@ class Table3(Experiment):
         """The table, and the claims."""
         sets = labels(scale, "actions")
         head = both_protocols(outcomes, rows.titles(self.jobs(scale)), columns(scale, "actions", TASK), printed)
-        claims = [Claim("vid_ode", "unsupervised_interpolation", TASK, data, VIDEO) for data in sets]
-        claims += [Claim("deep_voxel_flow", "vid_ode", TASK, data, VIDEO) for data in sets]
+        others = ("unsupervised_interpolation",)
+        claims = [claim for data in sets for claim in rows.claims_of_vid_ode(others, TASK, data, VIDEO)]
+        claims += [Claim("deep_voxel_flow", title, TASK, data, VIDEO) for data in sets for title in rows.VID_ODES]
         own = [claim for data in sets for claim in rows.our_claims(TASK, data, VIDEO)]
         return "\n".join(
             [

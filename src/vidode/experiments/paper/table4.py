@@ -5,9 +5,10 @@ from __future__ import annotations
 from vidode.experiments.reproduction import rows
 from vidode.experiments.reproduction.experiment import Experiment, columns, labels
 from vidode.experiments.reproduction.jobs import Job, Places
-from vidode.experiments.reproduction.outcomes import FIELD, Claim, Outcomes, judged, table
+from vidode.experiments.reproduction.outcomes import FIELD, Outcomes, judged, table
 from vidode.experiments.reproduction.published import CAM5, CLIMATE, Printed
-from vidode.experiments.reproduction.scales import Scale
+from vidode.experiments.reproduction.scales import HOUR, DataChoice, Scale
+from vidode.hiding import sparse
 from vidode.models import Task
 
 TASK: Task = "extrapolation"
@@ -30,13 +31,32 @@ class Table4(Experiment):
         """The table, and the claims."""
         sets = labels(scale, "weather")
         head = table(outcomes, rows.titles(self.jobs(scale)), columns(scale, "weather", TASK), FIELD, printed)
-        claims = [Claim("vid_ode", worse, TASK, data, FIELD) for data in sets for worse in BASELINES]
+        claims = [claim for data in sets for claim in rows.claims_of_vid_ode(BASELINES, TASK, data, FIELD)]
         own = [claim for data in sets for claim in rows.our_claims(TASK, data, FIELD)]
+        told = "".join(f"- {data.label}: {observed(data)}\n" for data in scale.data.get("weather", ()))
         return "\n".join(
-            [head, "What the paper claims of it:\n", judged(claims, outcomes), "Ours:\n", judged(own, outcomes)]
+            [head, told, "What the paper claims of it:\n", judged(claims, outcomes), "Ours:\n", judged(own, outcomes)]
         )
+
+
+def observed(data: DataChoice) -> str:
+    """What is seen of a data set before the five frames that are asked for, and how it is trained and divided."""
+    scheme, sampling = data.schemes[TASK], data.sampling[TASK]
+    slots, slot = sparse(int(scheme.removeprefix("sparse-"))).window - sampling.frames_out, (data.absolute or 0) / 10
+    # The first slot and the last are seen, so that all others lie in one gap at most.
+    longest = min(slots - sampling.frames_in + 1, sampling.max_gap) * slot
+    trained = f"every rate from {min(data.rates)} % on" if data.rates else "that rate alone"
+    divided = ", ".join(f"{name} {value}" for name, value in data.options.items())
+    return f"{scheme}, five of {slots} slots of {span(slot)}, gaps of up to {span(longest)}; trained at {trained}" + (
+        f"; {divided}" if divided else ""
+    )
+
+
+def span(seconds: float) -> str:
+    """In hours, or in seconds where it is short."""
+    return f"{seconds:g} s" if seconds < HOUR else f"{seconds / HOUR:g} h"
 
 
 def printed(title: str, task: Task, data: str) -> Printed | None:
     """The paper's scores, which are those of CAM5."""
-    return CLIMATE.get(title) if data == CAM5 else None
+    return CLIMATE.get(rows.in_the_paper(title)) if data == CAM5 else None

@@ -22,6 +22,8 @@ STEPS: Mapping[str, Mapping[str, Any]] = {
 """Between A and E: what differs from Vid-ODE."""
 LETTERS = {"ode_conv": "A", "vid_ode": "E", **{title: title[0] for title in STEPS}}
 TITLES = ("ode_conv", *STEPS, "vid_ode")
+TIED = TITLES[-2:]
+"""The steps that nearly tie in the paper: D and E."""
 FORWARD = "vid_ode, forward in time"
 """Vid-ODE reads its inputs backwards, which the paper finds slightly better."""
 
@@ -64,12 +66,12 @@ class Table5(Experiment):
 
 
 def ladder_claims(task: Task, data: str) -> list[Claim | Tie]:
-    """That each step is up or down, or nearly ties, as the paper prints it, one metric a claim."""
+    """That each step is up or down as the paper prints it, one metric a claim; but the last, which nearly ties."""
     made: list[Claim | Tie] = []
     for lower, upper in pairwise(TITLES):
         for metric in VIDEO:
             before, after = (getattr(LADDER[LETTERS[title]][task], metric.attribute) for title in (lower, upper))
-            if abs(after - before) <= metric.near:
+            if (lower, upper) == TIED and abs(after - before) <= metric.near:
                 made.append(Tie(lower, upper, task, data, metric))
                 continue
             up = metric.better * (after - before) > 0
@@ -79,4 +81,5 @@ def ladder_claims(task: Task, data: str) -> list[Claim | Tie]:
 
 def printed(title: str, task: Task, data: str) -> Printed | None:
     """The paper's scores on KTH."""
-    return LADDER[LETTERS[title]][task] if title in LETTERS and data == SETS[0] else None
+    letter = LETTERS.get(rows.in_the_paper(title))
+    return LADDER[letter][task] if letter and data == SETS[0] else None

@@ -18,6 +18,9 @@ STILL = 0.05
 STEADY = 0.1
 """Shares by which a divergence that has converged still moves, and varies, in its last quarter."""
 
+FALLEN = 0.1
+"""The share of its highest below which a learning rate has fallen away."""
+
 Panel = tuple[str, str]
 """Task and data set."""
 Lines = dict[str, list[tuple[list[float], list[float]]]]
@@ -40,19 +43,21 @@ def learning(outcomes: Sequence[Outcome], folder: Path, name: str) -> str:
             picture = f"{name}-{kind}.png"
             _draw(folder / picture, curves, relative=kind == "learning")
             parts.append(f"{told}, over the updates:\n\n![{kind}]({picture})\n")
-            parts += [settled(curves)] if kind == "divergence" else []
+            parts += [settled(curves, curves_of(outcomes, ("learning_rate",)))] if kind == "divergence" else []
     return "\n".join(parts)
 
 
-def settled(curves: dict[Panel, Lines]) -> str:
+def settled(curves: dict[Panel, Lines], rates: dict[Panel, Lines]) -> str:
     """The paper's claim that the divergence of so large a latent does not converge, judged on each line's last quarter.
 
     It has converged where the mean of its last tenth and that of the tenth before the last quarter differ by less than
     `STILL` of the larger, and the deviation within the last quarter is less than `STEADY` of its mean. Where seeds do
-    not agree, it is not decided.
+    not agree, it is not decided; nor where it has converged while the learning rate fell away, as anything does then.
+
+    rates: learning rates of the same lines.
     """
     lines = []
-    for (task, data), found in curves.items():
+    for panel, found in curves.items():
         for title, seeds in found.items():
             tenths = [_last_tenths(values) for _, values in seeds]
             told = "; ".join(
@@ -60,6 +65,10 @@ def settled(curves: dict[Panel, Lines]) -> str:
             )
             moves = {_moves(values) for _, values in seeds}
             holds = moves.pop() if len(moves) == 1 else None
+            fell = any(rate[-1] < FALLEN * max(rate) for _, rate in rates.get(panel, {}).get(title, []))
+            if holds is False and fell:
+                holds, told = None, f"{told}; it settles, but as the learning rate falls away"
+            task, data = panel
             lines.append(
                 f"- the divergence of {title} does not converge ({data}, {task}): {verdict([holds])} ({told})\n"
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import mean
 
 from vidode.experiments.reproduction.jobs import Outcome
@@ -91,6 +92,12 @@ class Outcomes:
         """Half of the distance between the best and the worst seed."""
         return half_range(self.values(cell, metric))
 
+    def of_one_seed(self, *cells: Cell) -> str:
+        """What to say of a verdict on these cells, where one that was trained has one seed, and so no spread."""
+        return (
+            ", of one seed" if any(len(found) == 1 and found[0].training for found in map(self.all_of, cells)) else ""
+        )
+
 
 def table(
     outcomes: Outcomes,
@@ -167,15 +174,13 @@ class Claim:
 
     def judged(self, outcomes: Outcomes) -> str:
         """One line: whether it holds here, metric by metric, with the numbers."""
-        parts = [self._metric(outcomes, metric) for metric in self.metrics]
+        cells = [Cell(title, self.task, self.data) for title in (self.better, self.worse)]
+        parts = [self._metric(pair_of(outcomes, cells[0], cells[1], metric), metric) for metric in self.metrics]
         told = "; ".join(text for _, text in parts)
-        found = verdict(holds for holds, _ in parts)
+        found = verdict(holds for holds, _ in parts) + outcomes.of_one_seed(*cells)
         return f"- {self.better} above {self.worse} ({self.data}, {self.task}): {found} ({told})\n"
 
-    def _metric(self, outcomes: Outcomes, metric: Metric) -> tuple[bool | None, str]:
-        pair = pair_of(
-            outcomes, Cell(self.better, self.task, self.data), Cell(self.worse, self.task, self.data), metric
-        )
+    def _metric(self, pair: Pair | None, metric: Metric) -> tuple[bool | None, str]:
         if pair is None:
             return None, f"{metric.name} not measured"
         holds = ahead(metric.better * pair.apart, pair.spread)
@@ -200,7 +205,8 @@ class Tie:
         if pair is None:
             return f"{head}not decided ({self.metric.name} not measured)\n"
         holds = True if abs(pair.apart) <= self.metric.near else None if self._unsure(pair) else False
-        return f"{head}{verdict([holds])} ({pair.told}; near is {self.metric.written(self.metric.near)})\n"
+        found = verdict([holds]) + outcomes.of_one_seed(*cells)
+        return f"{head}{found} ({pair.told}; near is {self.metric.written(self.metric.near)})\n"
 
     def _unsure(self, pair: Pair) -> bool:
         return abs(pair.apart) - pair.spread <= self.metric.near
@@ -235,12 +241,29 @@ def ahead(apart: float, spread: float) -> bool | None:
     return None if abs(apart) <= spread else apart > 0
 
 
-def verdict(parts: Iterable[bool | None]) -> str:
-    """Of a claim whose parts hold, do not, or are not decided (None)."""
+def worsens(values: Sequence[tuple[float, float]], metric: Metric) -> bool | None:
+    """Whether no value is better than the one before and the last is worse than the first; None within the spread.
+
+    values: means over seeds, each with its spread.
+    """
+    lost = [(metric.better * (one[0] - other[0]), one[1] + other[1]) for one, other in pairwise(values)]
+    if any(apart < -spread for apart, spread in lost):
+        return False
+    (first, spread), (last, other) = values[0], values[-1]
+    return ahead(metric.better * (first - last), spread + other)
+
+
+def every(parts: Iterable[bool | None]) -> bool | None:
+    """Whether all parts hold; None where that is not decided, as where there are none."""
     found = list(parts)
     if any(part is False for part in found):
-        return "**does not hold**"
-    return "holds" if all(found) else "not decided"
+        return False
+    return True if found and all(found) else None
+
+
+def verdict(parts: Iterable[bool | None]) -> str:
+    """Of a claim whose parts hold, do not, or are not decided (None)."""
+    return {True: "holds", False: "**does not hold**", None: "not decided"}[every(parts)]
 
 
 def judged(claims: Sequence[Claim | Tie], outcomes: Outcomes) -> str:

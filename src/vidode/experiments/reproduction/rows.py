@@ -14,6 +14,8 @@ from vidode.models import Task
 from vidode.sampling import SamplingConfig
 
 RELEASED = "vid_ode (released)"
+VID_ODES = ("vid_ode", RELEASED)
+"""The paper's model, made lawful and as it was released: its claims are judged of both."""
 OURS = "anchored_vid_ode (supervised)"
 OURS_UNSUPERVISED = "anchored_vid_ode (five inputs)"
 
@@ -60,6 +62,16 @@ def ours(task: Task, scale: Scale, role: Role) -> list[Job]:
         for label, sampling in ((OURS, _withheld), (OURS_UNSUPERVISED, _among_the_inputs))
         for seed in scale.seeds
     ]
+
+
+def claims_of_vid_ode(others: Sequence[str], task: Task, data: str, metrics: Sequence[Metric]) -> list[Claim]:
+    """That Vid-ODE is above others."""
+    return [Claim(title, other, task, data, metrics) for title in VID_ODES for other in others]
+
+
+def in_the_paper(title: str) -> str:
+    """What a row is called there: Vid-ODE is one."""
+    return "vid_ode" if title == RELEASED else title
 
 
 def our_claims(task: Task, data: str, metrics: Sequence[Metric]) -> list[Claim]:
