@@ -12,8 +12,8 @@ at the anchor, the time to which the encoder's state belongs (the first observat
 when it runs forward). In training, random extra points break some of the steps, so that short ones are learned.
 
 G's first step takes E(X_skip) for the state before it (the released code, confirmed by its author). Encoding that
-frame a second time, as the released code does, differs only in the batch statistics of training: here every seen
-frame is encoded once. Padded and unseen frames are not encoded at all.
+frame a second time, as the released code does, differs only where batch statistics are used: here every seen frame is
+encoded once. Padded and unseen frames are not encoded at all.
 
 Source: the paper for the equations, `released` choices from the published code; see each field of the configuration.
 """
@@ -282,7 +282,7 @@ def previous_frames(config: WarpConfig, example: Example) -> Tensor:
 
     The released code takes neighbouring slots of its grid, black where a frame is missing; selected frames are meant.
     On the chain's grid D comes from the step before, which may lie between the two: the term is exact only where
-    queries are one step apart, as in the paper's regular windows.
+    queries are one step apart, as in the paper's regular windows, and no extra point breaks the step.
     """
     observed, query, target = example.observed, example.query.double(), example.target
     seen = seen_by(config, observed, query)
