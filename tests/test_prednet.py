@@ -60,6 +60,22 @@ def test_it_has_as_many_parameters_as_its_layers_say():
     assert parameter_count(build("prednet")) == cells + guesses + targets == 6_915_948
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_no_seed_makes_a_network_of_grey_frames_that_cannot_learn(seed):
+    torch.manual_seed(seed)
+    model = build("prednet", channels=1)
+    seen = batch()
+    grey = Batch(seen.frames[:, :, :1], seen.times, seen.seen)
+    asked = example(seen)
+    asked = Example(grey, asked.query, asked.target[:, :, :1], "extrapolation")
+    objective = model.objective()
+    objective.progress = Progress(0, 100, 0)
+    (term,) = objective.model_terms(asked, objective.answer(model, asked)).values()
+    term.backward()
+    assert model.prediction[0].weight.grad.any()
+    assert model.lstm[0].weight.grad.any()
+
+
 def test_gates_are_hard_sigmoids():
     x = torch.tensor([-9.0, -2.5, -1.0, 0.0, 1.0, 2.5, 9.0])
     torch.testing.assert_close(hard_sigmoid(x), torch.tensor([0.0, 0.0, 0.3, 0.5, 0.7, 1.0, 1.0]))

@@ -13,7 +13,6 @@ import torch
 from vidode.blocks.perceptual import Lpips
 from vidode.cli import main
 from vidode.clip import Batch, InvalidInput
-from vidode.datasets import moving_scenes
 from vidode.evaluation import Row
 from vidode.experiments import paper
 from vidode.experiments.paper import figure6, figure7, figure9, table1, table2, table4, table5
@@ -41,8 +40,6 @@ from vidode.experiments.reproduction.steps import falls, over_steps
 from vidode.hiding import questions
 from vidode.metrics import Scores
 from vidode.models import TASKS, build, model_class, names
-from vidode.sampling import collate, draw, generator_for
-from vidode.training.learner import Learner
 
 SCENES = SMOKE.data["actions"][0]
 
@@ -428,48 +425,6 @@ def test_what_cannot_be_reproduced_is_one_line(words, message, tmp_path, monkeyp
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1
-
-
-def paper_jobs():
-    """One job for each model, task and role of the paper scale."""
-    found = {}
-    for name in paper.names():
-        for job in paper.experiment(name).jobs(PAPER):
-            if model_class(job.model).trainable:
-                found.setdefault((job.title, job.task, job.data.label), job)
-    return list(found.values())
-
-
-@pytest.mark.parametrize("job", paper_jobs(), ids=lambda job: job.run_name)
-def test_paper_scale_is_the_papers(job, places):
-    config = training_of(job, PAPER, places)
-    assert config.batch_size == 8
-    assert config.steps == 500 * -(-job.data.videos // 8)
-    assert config.steps_per_epoch == -(-job.data.videos // 8)
-    if job.data.name in ("kth", "moving_gif", "penn_action"):
-        assert job.data.size == (128, 128)
-        assert config.augmentation is not None
-
-
-@pytest.fixture(scope="module")
-def scene():
-    """Any clip at the paper's size."""
-    config = moving_scenes.MovingScenesConfig(size=(128, 128), frames=20, clips=1)
-    return moving_scenes.MovingScenes(config, "train").clip(0)
-
-
-@pytest.mark.parametrize("name", [name for name in names() if model_class(name).trainable])
-def test_paper_scale_takes_a_real_step(name, scene, places):
-    """Of every model at its full width, on one clip of the paper's size, in each task that the paper asks of it."""
-    mine = {job.task: job for job in paper_jobs() if job.model == name and job.data.name == "kth"}
-    for task, job in mine.items():
-        config = dataclasses.replace(training_of(job, PAPER, places), batch_size=1)
-        learner = Learner(config, 32)
-        window = scene[: config.sampling.length(task)]
-        example = collate([draw(window, config.sampling, task, generator_for(0))], task)
-        terms = learner.objective.model_terms(example, learner.objective.answer(learner.model, example))
-        torch.stack(list(terms.values())).sum().backward()
-        assert any(bool(weight.grad is not None and weight.grad.any()) for weight in learner.model.parameters())
 
 
 def test_everything_is_reproduced_at_the_smoke_scale(tmp_path, monkeypatch, capsys):

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -115,6 +115,11 @@ class PredNet(VideoModel):
         )
         self.prediction = nn.ModuleList(nn.Conv2d(own, own, 3, padding=1) for own in self.levels)
         self.target = nn.ModuleList(nn.Conv2d(2 * own, upper, 3, padding=1) for own, upper in pairwise(self.levels))
+        # As the released code's framework does. A grey frame's one prediction would otherwise begin below zero for
+        # every third seed, and behind its ReLU nothing would ever learn.
+        for layer in (*self.lstm, *self.prediction, *self.target):
+            nn.init.xavier_uniform_(cast(Tensor, layer.weight))
+            nn.init.zeros_(cast(Tensor, layer.bias))
 
     def forward(self, observed: Batch, query: Tensor) -> Prediction:
         """See `VideoModel.forward`. Raises `InvalidInput` for times that are not next steps of a regular sequence."""
