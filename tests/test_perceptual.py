@@ -1,5 +1,6 @@
 """LPIPS against a reference of its own in numpy, its laws, and where its weights come from."""
 
+import json
 import os
 import sys
 from types import ModuleType, SimpleNamespace
@@ -11,7 +12,10 @@ from safetensors.torch import load_file, save_file
 from scipy.signal import correlate
 
 from vidode.blocks.perceptual import CHANNELS, KERNELS, PADDINGS, STRIDES, VARIABLE, MissingWeights, load_lpips
+from vidode.cli import main
 from vidode.clip import InvalidInput
+from vidode.datasets import open_dataset
+from vidode.metrics import quantise
 
 
 def random_weights(seed=0):
@@ -68,6 +72,18 @@ def convolve(x, weight, stride, padding):
 def pool(x):
     windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(1, 2))
     return windows[:, ::2, ::2].max(axis=(-1, -2))
+
+
+def test_the_command_line_measures_frames_as_they_would_be_looked_at(weights, network, tmp_path):
+    out, options = tmp_path / "row.json", {"size": 40, "held_out": 1, "frames": 10}
+    given = [word for name, value in options.items() for word in ("--option", f"{name}={value}")]
+    words = ["evaluate", "copy_last", "--data", "bouncing_balls", "--scheme", "regular-extrapolation"]
+    assert main([*words, *given, "--lpips", str(weights), "--out", str(out)]) == 0
+    (told, _) = json.loads(out.read_text())["rows"]
+    frames = quantise(open_dataset("bouncing_balls", "test", **options).clip(0).normalised().frames) / 255
+    last = frames[4].expand(5, -1, -1, -1)
+    assert told["scores"]["lpips"] == pytest.approx(network(last, frames[5:]).mean().item(), rel=1e-5)
+    assert told["scores"]["lpips"] > 0
 
 
 def test_equals_an_independent_reference(network, weights):

@@ -281,6 +281,18 @@ def test_the_error_grows_as_the_rate_falls_or_it_does_not():
     assert f"{rows.OURS_UNSUPERVISED} above vid_ode at every rate: **does not hold**" in told
 
 
+def test_a_curve_has_at_each_rate_what_was_measured_there():
+    def at(rate, value, seed):
+        found = outcome("a", value, seed=seed)
+        return dataclasses.replace(found, job=dataclasses.replace(found.job, scheme=f"sparse-{rate}"))
+
+    measured = Outcomes([at(rate, rate + seed, seed) for rate in figure6.RATES for seed in (0, 1)])
+    curves = figure6.curves_of(measured, ["a", "b"], SCENES.label, PSNR)
+    assert curves == {"a": [(rate, rate + 0.5, 0.5) for rate in (100, 80, 60, 40, 20)], "b": []}
+    told = figure6.numbers({"vid_ode": rates(1.0, 2.0, 3.0), "b": rates(2.0, 1.0, 4.0)}, "x", MSE)
+    assert "| vid_ode | **1000.000** ± 0.000 | 2000.000 ± 0.000 | **3000.000** ± 0.000 |" in told
+
+
 def test_a_path_is_smooth_or_it_turns():
     corner = torch.tensor([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [2.0, 1.0], [2.0, 1.0]])
     torch.testing.assert_close(figure9.turns(corner), torch.tensor([0.0, 90.0, 0.0], dtype=torch.float64))
