@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,20 +11,23 @@ import torch
 from filelock import FileLock
 
 from vidode.blocks.perceptual import Lpips
+from vidode.cli.verbs import values_of
 from vidode.configuration import configure
-from vidode.datasets import VideoDataset
+from vidode.datasets import VideoDataset, config_class, dataset_class
 from vidode.experiments.reproduction import jobs as jobs_module
 from vidode.experiments.reproduction import rows, sharing
 from vidode.experiments.reproduction import run as run_module
 from vidode.experiments.reproduction.answers import shown_clip
 from vidode.experiments.reproduction.jobs import Job, Places, carry_out, training_of
 from vidode.experiments.reproduction.scales import PAPER, SMALL, SMOKE
+from vidode.manifest import shaping
 from vidode.metrics import quantise
 from vidode.models import model_class
 from vidode.sampling import generator_for, select
 
 SCENES = SMOKE.data["actions"][0]
 DRAWS = 100
+COMMAND = re.compile(r"^vidode datasets prepare (\w+) SRC FOLDER/\1(.*?) *# (small|paper)$", re.MULTILINE)
 
 
 @pytest.fixture
@@ -175,3 +180,20 @@ def test_rows_of_one_training_wait_for_it_and_the_others_do_not(places, monkeypa
     run_module.reproduce(["x"], SMOKE, places)
     others = [jobs[2].name, jobs[3].name, "c-extrapolation-scenes-seed0"]
     assert made == [*others, jobs[0].name, jobs[1].name]
+
+
+def test_the_documented_preparations_are_those_that_the_scales_open():
+    page = (Path(__file__).parents[1] / "docs" / "reproducing.md").read_text()
+    told = {(scale, name): words.split()[1::2] for name, words, scale in COMMAND.findall(page)}
+    wanted = {
+        (scale.name, data.name): data
+        for scale in (SMALL, PAPER)
+        for choices in scale.data.values()
+        for data in choices
+        if data.name != "bouncing_balls"
+    }
+    assert set(told) == set(wanted)
+    for key, data in wanted.items():
+        kind, free = config_class(data.name), dataset_class(data.name).free
+        prepared, opened = (configure(kind, given, data.name) for given in (values_of(told[key]), dict(data.options)))
+        assert shaping(prepared, free) == shaping(opened, free)
