@@ -225,10 +225,29 @@ def test_learning_rates_follow_their_schedule(fields, expected):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"every": 0}, {"milestones": ((0.5, 0.1), (0.2, 0.01))}, {"milestones": ((1.5, 0.1),)}, {"hold": -0.1}]
+    "fields",
+    [
+        {"every": 0},
+        {"milestones": ((0.5, 0.1), (0.2, 0.01))},
+        {"milestones": ((1.5, 0.1),)},
+        {"milestones": ((0.5, -0.1),)},
+        {"hold": -0.1},
+        {"decay": -0.5},
+        {"floor": -0.1},
+        {"warmup": -1},
+        {"learning_rate": float("nan")},
+        {"betas": (1.5, 0.9)},
+        {"betas": (0.9, 1.0)},
+        {"weight_decay": -1.0},
+        {"weight_decay": float("nan")},
+        {"clip_norm": 0.0},
+        {"clip_norm": -1.0},
+        {"clip_norm": float("nan")},
+    ],
 )
-def test_schedules_that_cannot_be_are_refused(fields):
-    with pytest.raises(InvalidInput, match="expected"):
+def test_steps_that_cannot_be_are_refused(fields):
+    (name,) = fields
+    with pytest.raises(InvalidInput, match=f"{name} (is|are) .*expected"):
         OptimiserConfig(**fields)
 
 
@@ -551,6 +570,9 @@ def test_the_card_says_how_the_weights_came_to_be(tmp_path):
         ("model: tiny_net\ndata: drifting\nsteps: 0", "steps is 0; expected at least 1"),
         ("model: tiny_net\ndata: drifting\nsteps: 3\nsampling: {scheme: odd}", "scheme is 'odd'"),
         ("model: tiny_net\ndata: drifting\nsteps: 3\naverage: 1.0", "average is 1.0; expected a decay between 0 and 1"),
+        ("model: tiny_net\ndata: drifting\nsteps: 3\nrun: {workers: -1}", "workers is -1; expected at least 0"),
+        ("model: tiny_net\ndata: drifting\nsteps: 3\nrun: {keep: 0}", "keep is 0; expected at least 1"),
+        ("model: tiny_net\ndata: drifting\nsteps: 3\nrun: {processes: 0}", "processes is 0; expected at least 1"),
         (
             "model: tiny_net\ndata: drifting\nsteps: 3\nbatch_size: 3\nrun: {processes: 2}",
             "expected a multiple of them",
@@ -578,6 +600,10 @@ def test_a_configuration_that_cannot_be_used_is_refused_in_one_line(tmp_path, te
         ({"data": "driftin"}, "no data set is called 'driftin'; did you mean 'drifting'"),
         ({"optimiser": {"learning_rat": 1.0}}, "did you mean 'learning_rate'"),
         ({"optimiser": {"learning_rate": -1}}, "learning_rate is -1.0; expected a positive number"),
+        ({"optimiser": {"betas": [1.5, 0.9]}}, "betas are .*; expected two numbers from 0 to below 1"),
+        ({"optimiser": {"clip_norm": -1}}, "clip_norm is -1; expected a positive number"),
+        ({"sampling": {"frames_in": 50}}, r"clip \d+ has 14 frames; expected at least 55"),
+        ({"sampling": {"frames_in": 8, "interpolation": 1e-9}}, r"clip \d+ has 14 frames; expected at least 16"),
         ({"flow": True, "augmentation": {}}, "flow is true with augmentation; expected one of them"),
         ({"flow": True}, "knows no flow; set flow to false"),
         ({"run": {"validation_every": 1, "validation_split": "test"}}, "no split is called 'test' here"),
@@ -586,9 +612,16 @@ def test_a_configuration_that_cannot_be_used_is_refused_in_one_line(tmp_path, te
 def test_what_cannot_be_trained_is_refused_before_anything_is_trained(tmp_path, fields, message):
     with pytest.raises(InvalidInput, match=message):
         train(config(**fields), tmp_path / "run")
-    assert not (tmp_path / "run" / "checkpoints").exists()
-    # Whether data knows its flow is seen at the first step, when the run has begun.
-    assert "flow" in fields or not (tmp_path / "run").exists()
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("found", "processes"), [(0, 1), (1, 2)])
+def test_devices_that_are_not_there_are_missed_before_anything_is_trained(tmp_path, monkeypatch, found, processes):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: found)
+    message = f"device is 'cuda' with processes {processes}; {found} found: use cpu"
+    with pytest.raises(InvalidInput, match=message):
+        train(config(run={"device": "cuda", "processes": processes}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_refused_change_leaves_the_configuration_of_a_run_as_it_was(tmp_path):
@@ -601,10 +634,17 @@ def test_a_refused_change_leaves_the_configuration_of_a_run_as_it_was(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_clips_that_are_too_short_are_refused_in_one_line(tmp_path, workers):
-    short = config(data={"name": "drifting", "options": {"frames": 9}}, run={"workers": workers})
-    with pytest.raises(InvalidInput, match=r"^clip \d+ has 9 frames; expected at least 10$"):
-        train(short, tmp_path)
+def test_a_clip_that_cannot_be_read_half_way_is_said_in_one_line(tmp_path, monkeypatch, workers):
+    prepare = Steps.__getitem__
+
+    def missing(steps, step):
+        if step == 2:
+            raise InvalidInput("clip 7 is missing; prepare the data set again")
+        return prepare(steps, step)
+
+    monkeypatch.setattr(Steps, "__getitem__", missing)
+    with pytest.raises(InvalidInput, match=r"^clip 7 is missing; prepare the data set again$"):
+        train(config(run={"workers": workers}), tmp_path)
 
 
 def test_a_missing_configuration_is_named(tmp_path):

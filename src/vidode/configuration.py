@@ -34,7 +34,7 @@ def configure(kind: type[T], values: dict[str, Any], owner: str) -> T:
 def require_at_least(config: Any, **least: float) -> None:
     """Raise `InvalidInput` naming the first of these options that is less than it may be."""
     for name, bound in least.items():
-        if getattr(config, name) < bound:
+        if not getattr(config, name) >= bound:  # NaN is neither more nor less
             raise InvalidInput(f"{name} is {getattr(config, name)}; expected at least {bound}")
 
 

@@ -6,6 +6,7 @@ The catalog is the folder: a new file is a new name on the command line, in the 
 
 from __future__ import annotations
 
+import math
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from vidode import losses
 from vidode.clip import Batch, Clip, InvalidInput
-from vidode.configuration import catalog, configure, member
+from vidode.configuration import catalog, configure, member, require_at_least
 from vidode.windows import Windows
 
 Task = Literal["interpolation", "extrapolation"]
@@ -90,6 +91,13 @@ class OptimiserConfig:
     clip_norm: float | None = None
 
     def __post_init__(self) -> None:
+        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
+            raise InvalidInput(f"learning_rate is {self.learning_rate}; expected a positive number, such as 0.001")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise InvalidInput(f"betas are {self.betas}; expected two numbers from 0 to below 1, such as 0.9 and 0.999")
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise InvalidInput(f"clip_norm is {self.clip_norm}; expected a positive number, or none to clip nothing")
+        require_at_least(self, weight_decay=0, decay=0, floor=0, warmup=0)
         if self.every is not None and self.every < 1:
             raise InvalidInput(f"every is {self.every}; expected at least 1 step")
         shares = [share for share, _ in self.milestones]
@@ -97,6 +105,8 @@ class OptimiserConfig:
             raise InvalidInput(
                 f"milestones are {self.milestones} and hold is {self.hold}; expected shares of the run in order, 0 to 1"
             )
+        if not all(factor >= 0 for _, factor in self.milestones):
+            raise InvalidInput(f"milestones are {self.milestones}; expected factors of at least 0")
 
 
 @dataclass(frozen=True)

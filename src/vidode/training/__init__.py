@@ -32,7 +32,7 @@ from vidode.models import Example, parameter_count, require_channels
 from vidode.provenance import provenance
 from vidode.sampling import generator_for
 from vidode.training.config import Choice, RunConfig, TrainingConfig, as_yaml, config_from, read_config, same_run
-from vidode.training.examples import Stream, steps_per_epoch, validation_examples
+from vidode.training.examples import Steps, Stream, steps_per_epoch, validation_examples
 from vidode.training.journal import CsvLog, Journal, NotFinite
 from vidode.training.learner import Learner
 from vidode.training.progress import Bar
@@ -57,8 +57,9 @@ def train(config: TrainingConfig, folder: str | Path, facts: Mapping[str, Any] |
     facts: more to record in the model's card; the command, the commit and the versions are there already.
 
     Raises `InvalidInput` for a configuration that cannot be trained or differs from that of the run in the folder,
-    and for a finished run whose model is damaged; nothing is written before model and data are built. Raises
-    `Interrupted` after Ctrl-C, with a checkpoint saved, and `NotFinite` where the loss stops being a number.
+    and for a finished run whose model is damaged; nothing is written before the model is built and a first example
+    drawn. Raises `Interrupted` after Ctrl-C, with a checkpoint saved, and `NotFinite` where the loss stops being a
+    number.
     """
     folder = Path(folder)
     result = folder / "model"
@@ -67,9 +68,11 @@ def train(config: TrainingConfig, folder: str | Path, facts: Mapping[str, Any] |
     if place.step >= config.steps and result.is_dir():
         _require_whole(result)
         return result
+    _require_devices(config)
     data = config.open_data("train")
     learner = Learner(config, steps_per_epoch(data, config))
     _require_fit(learner, data)
+    _require_examples(data, config, place.step)
     journal, request = Journal(folder, _validation(config)), Request()
     _claim(folder, config)
     callbacks = [journal, Bar(), Keeper(folder / "checkpoints", request)]
@@ -111,6 +114,22 @@ def _require_fit(learner: Learner, data: VideoDataset) -> None:
     """Raise `InvalidInput` where the model takes other frames than the data has; one of them is read."""
     frame = data.window(0, 1, generator_for(learner.config.seed))
     require_channels(learner.model, frame, learner.config.data.name)
+
+
+def _require_examples(data: VideoDataset, config: TrainingConfig, step: int) -> None:
+    """Raise `InvalidInput` where the data cannot give what is sampled; a first example of each task is drawn."""
+    steps = Steps(data, config)
+    for task in config.sampling.tasks:
+        steps.example(step, task)
+
+
+def _require_devices(config: TrainingConfig) -> None:
+    """Raise `InvalidInput` where there are fewer accelerators than processes that need one each."""
+    found, needed = torch.cuda.device_count(), config.run.processes
+    if _accelerator(config) == "cuda" and found < needed:
+        raise InvalidInput(
+            f"device is {config.run.device!r} with processes {needed}; {found} found: use cpu, or fewer processes"
+        )
 
 
 def _claim(folder: Path, config: TrainingConfig) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +11,7 @@ import yaml
 from vidode import datasets, models
 from vidode.augmentation import Augmentation
 from vidode.clip import InvalidInput
-from vidode.configuration import configure, plain
+from vidode.configuration import configure, plain, require_at_least
 from vidode.datasets import Split, VideoDataset
 from vidode.models import OptimiserConfig, VideoModel
 from vidode.sampling import SamplingConfig
@@ -45,6 +44,10 @@ class RunConfig:
     validation_clips: int = 16
     validation_split: Split = "validation"
     keep: int = 2
+
+    def __post_init__(self) -> None:
+        turned_off = ("workers", "log_every", "sample_every", "checkpoint_every", "validation_every")
+        require_at_least(self, processes=1, **dict.fromkeys(turned_off, 0), validation_clips=0, keep=1)
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class TrainingConfig:
             raise InvalidInput(f"steps_per_epoch is {self.steps_per_epoch}; expected at least 1")
         if self.average is not None and not 0 < self.average < 1:
             raise InvalidInput(f"average is {self.average}; expected a decay between 0 and 1, such as 0.999")
-        if self.run.processes < 1 or self.batch_size % self.run.processes:
+        if self.batch_size % self.run.processes:
             raise InvalidInput(
                 f"batch_size is {self.batch_size} with {self.run.processes} processes; expected a multiple of them"
             )
@@ -108,10 +111,7 @@ class TrainingConfig:
 
     def optimiser_of(self, model: VideoModel) -> OptimiserConfig:
         """The model's own optimiser with the fields that differ. Raises `InvalidInput` for what cannot be stepped."""
-        optimiser = configure(OptimiserConfig, {**plain(model.optimiser), **self.optimiser}, "optimiser")
-        if not (optimiser.learning_rate > 0 and math.isfinite(optimiser.learning_rate)):
-            raise InvalidInput(f"learning_rate is {optimiser.learning_rate}; expected a positive number, such as 0.001")
-        return optimiser
+        return configure(OptimiserConfig, {**plain(model.optimiser), **self.optimiser}, "optimiser")
 
 
 def read_config(path: str | Path) -> TrainingConfig:

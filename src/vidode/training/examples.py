@@ -33,8 +33,11 @@ class Steps(Dataset[Example]):
 
     def __getitem__(self, step: int) -> Example:
         """The example of a step. Every process draws the same task."""
+        return self.example(step, draw_task(self.config.sampling, generator_for(self.config.seed, "task", step)))
+
+    def example(self, step: int, task: Task) -> Example:
+        """The example of a step where this task is drawn. Raises `InvalidInput` for data that cannot give it."""
         config, degrade = self.config, self.dataset.degrade if self.config.degrade else None
-        task = draw_task(config.sampling, generator_for(config.seed, "task", step))
         samples = []
         for position in self.positions:
             generator = generator_for(config.seed, "example", step, position)

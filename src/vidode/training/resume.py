@@ -85,7 +85,7 @@ class Keeper(lightning.Callback):
         trainer.save_checkpoint(draft, weights_only=False)
         if trainer.is_global_zero:
             draft.replace(path)
-            for old in sorted(self.folder.glob(PATTERN))[: -max(keep, 1)]:
+            for old in sorted(self.folder.glob(PATTERN))[:-keep]:
                 old.unlink()
 
 
