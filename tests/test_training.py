@@ -450,6 +450,35 @@ def test_a_run_of_another_configuration_is_not_gone_on_with(tmp_path):
     assert state(tmp_path)["done"] == 3
 
 
+@pytest.mark.parametrize("content", ["mine", "[", "3: 4", "model: tiny_net\ndata: drifting\nsteps: 12\nseed: 1\n"])
+def test_a_configuration_of_someone_else_is_not_replaced(tmp_path, content):
+    (tmp_path / "config.yaml").write_text(content)
+    with pytest.raises(InvalidInput, match=f"{tmp_path} holds .*; choose another folder$") as caught:
+        train(config(), tmp_path)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
+    assert (tmp_path / "config.yaml").read_text() == content
+
+
+@pytest.mark.parametrize(
+    "content", [b"a,b\n1,2\n", b"step,loss\nx,1\n", b"step,loss\n0,1,2\n", b"\xff\xfe\0", b'step\n"0']
+)
+def test_a_table_that_is_no_log_is_not_replaced(tmp_path, content):
+    (tmp_path / "metrics.csv").write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"metrics.csv is damaged or not the log of a training; remove it"):
+        train(config(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.csv"]
+    assert (tmp_path / "metrics.csv").read_bytes() == content
+
+
+def test_a_run_that_was_stopped_before_its_first_checkpoint_starts_again(tmp_path):
+    (tmp_path / "config.yaml").write_text(commented := "# mine\n" + as_yaml(config(steps=2)))
+    (tmp_path / "metrics.csv").write_text("step,loss\n1,0.5\n")
+    train(config(steps=2), tmp_path)
+    assert [row["step"] for row in rows(tmp_path)] == ["2"]
+    assert (tmp_path / "config.yaml").read_text() == commented
+
+
 def test_only_the_newest_checkpoints_are_kept(tmp_path):
     train(config(steps=7, run={"checkpoint_every": 2, "keep": 3}), tmp_path)
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())

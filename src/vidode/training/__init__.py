@@ -20,7 +20,7 @@ from typing import Any
 import lightning
 import torch
 from lightning.fabric.utilities.warnings import PossibleUserWarning
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -36,7 +36,7 @@ from vidode.training.examples import Steps, Stream, steps_per_epoch, validation_
 from vidode.training.journal import CsvLog, Journal, NotFinite
 from vidode.training.learner import Learner
 from vidode.training.progress import Bar
-from vidode.training.resume import Interrupted, Keeper, Place, Request, ending_cleanly, newest
+from vidode.training.resume import Interrupted, Keeper, Request, ending_cleanly, newest
 
 __all__ = [
     "Choice",
@@ -50,20 +50,22 @@ __all__ = [
     "train",
 ]
 
+CONFIG = "config.yaml"
+
 
 def train(config: TrainingConfig, folder: str | Path, facts: Mapping[str, Any] | None = None) -> Path:
     """Train, or go on training, in a folder; the folder of the saved model.
 
     facts: more to record in the model's card; the command, the commit and the versions are there already.
 
-    Raises `InvalidInput` for a configuration that cannot be trained or differs from that of the run in the folder,
-    and for a finished run whose model is damaged; nothing is written before the model is built and a first example
-    drawn. Raises `Interrupted` after Ctrl-C, with a checkpoint saved, and `NotFinite` where the loss stops being a
-    number.
+    Raises `InvalidInput` for a configuration that cannot be trained or differs from that of the run in the folder, for
+    a folder of something else, and for a finished run whose model is damaged; nothing is written before the model is
+    built and a first example drawn. Raises `Interrupted` after Ctrl-C, with a checkpoint saved, and `NotFinite` where
+    the loss stops being a number.
     """
     folder = Path(folder)
     result = folder / "model"
-    _require_same(folder, config)
+    _require_ours(folder, config)
     place = newest(folder / "checkpoints")
     if place.step >= config.steps and result.is_dir():
         _require_whole(result)
@@ -74,10 +76,11 @@ def train(config: TrainingConfig, folder: str | Path, facts: Mapping[str, Any] |
     _require_fit(learner, data)
     _require_examples(data, config, place.step)
     journal, request = Journal(folder, _validation(config)), Request()
+    table = CsvLog(folder / "metrics.csv", place.step)
     _claim(folder, config)
     callbacks = [journal, Bar(), Keeper(folder / "checkpoints", request)]
     with _quiet(), _one_line(), _deterministic(config), ending_cleanly(request):
-        trainer = _trainer(config, folder, place, callbacks)
+        trainer = _trainer(config, folder, [table, _tensorboard(folder, place.step)], callbacks)
         trainer.fit(learner, datamodule=Stream(data, config, place.step), ckpt_path=place.path, weights_only=True)
     if learner.done < config.steps:
         raise Interrupted(
@@ -88,17 +91,21 @@ def train(config: TrainingConfig, folder: str | Path, facts: Mapping[str, Any] |
     return result
 
 
-def _require_same(folder: Path, config: TrainingConfig) -> None:
-    """Raise `InvalidInput` where the folder holds a run of another configuration."""
-    path = folder / "config.yaml"
-    if path.is_file() and any((folder / "checkpoints").glob("*.ckpt")):
+def _require_ours(folder: Path, config: TrainingConfig) -> None:
+    """Raise `InvalidInput` where the folder holds a run of another configuration, or someone else's config.yaml."""
+    path = folder / CONFIG
+    if not path.exists():
+        return
+    try:
         old = read_config(path)
-        if not same_run(old, config):
-            before, now = plain(old), plain(config)
-            name = next(key for key in now if key not in ("run", "steps") and before[key] != now[key])
-            raise InvalidInput(
-                f"{folder} holds a run with {name} {before[name]!r}, not {now[name]!r}; choose another folder"
-            )
+    except InvalidInput as error:
+        raise InvalidInput(f"{folder} holds no run of vidode ({error}); choose another folder") from error
+    if not same_run(old, config):
+        before, now = plain(old), plain(config)
+        name = next(key for key in now if key not in ("run", "steps") and before[key] != now[key])
+        raise InvalidInput(
+            f"{folder} holds a run with {name} {before[name]!r}, not {now[name]!r}; choose another folder"
+        )
 
 
 def _require_whole(result: Path) -> None:
@@ -133,9 +140,10 @@ def _require_devices(config: TrainingConfig) -> None:
 
 
 def _claim(folder: Path, config: TrainingConfig) -> None:
-    """Make the folder this run's."""
-    path = folder / "config.yaml"
-    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+    """Make the folder this run's. A file that says the same is left as it is, with its comments."""
+    path = folder / CONFIG
+    said = path.is_file() and read_config(path) == config
+    if rank_zero_only.rank == 0 and not said:  # type: ignore[attr-defined]
         folder.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".part")
         draft.write_text(as_yaml(config))
@@ -149,7 +157,7 @@ def _validation(config: TrainingConfig) -> list[Example]:
 
 
 def _trainer(
-    config: TrainingConfig, folder: Path, place: Place, callbacks: list[lightning.Callback]
+    config: TrainingConfig, folder: Path, loggers: list[Logger], callbacks: list[lightning.Callback]
 ) -> lightning.Trainer:
     # What comes with Lightning for checkpoints, progress and validation counts in epochs; here a step is the measure.
     return lightning.Trainer(
@@ -159,7 +167,7 @@ def _trainer(
         precision="bf16-mixed" if config.precision == "bfloat16" else "32-true",
         max_epochs=1,
         callbacks=callbacks,
-        logger=[CsvLog(folder / "metrics.csv", place.step), _tensorboard(folder, place.step)],
+        logger=loggers,
         log_every_n_steps=max(1, config.run.log_every),
         default_root_dir=folder,
         enable_checkpointing=False,

@@ -14,7 +14,7 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
-from vidode.clip import NumericalError
+from vidode.clip import InvalidInput, NumericalError
 from vidode.models import Example
 from vidode.training.learner import Learner
 from vidode.training.pictures import write_picture
@@ -25,18 +25,17 @@ class NotFinite(NumericalError):
 
 
 class CsvLog(Logger):
-    """A table with a row for each step that is logged. A resumed run goes on below the rows up to its start."""
+    """A table with a row for each step that is logged. A resumed run goes on below the rows up to its start.
+
+    Nothing is written before the first row. Raises `InvalidInput` for a file that is no such table.
+    """
 
     def __init__(self, path: Path, start: int) -> None:
         super().__init__()
         self.path = path
-        self.rows: list[dict[str, str]] = []
-        self.columns = ["step"]
-        if path.is_file():
-            with path.open(newline="") as file:
-                self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= start]
-            self.columns = list(dict.fromkeys([*self.columns, *(key for row in self.rows for key in row)]))
-        self._write_all()
+        self.rows = _rows_until(path, start) if path.exists() else []
+        self.columns = list(dict.fromkeys(["step", *(key for row in self.rows for key in row)]))
+        self.begun = False
 
     @property
     def name(self) -> str:
@@ -57,14 +56,14 @@ class CsvLog(Logger):
         row = {"step": str(step)} | {key: f"{value:.8g}" for key, value in metrics.items()}
         self.rows.append(row)
         new = [key for key in row if key not in self.columns]
-        if new:
+        if new or not self.begun:
             self.columns += new
             self._write_all()
+            self.begun = True
             return
         with self.path.open("a", newline="") as file:
             csv.DictWriter(file, self.columns, restval="").writerow(row)
 
-    @rank_zero_only
     def _write_all(self) -> None:
         draft = self.path.with_suffix(".part")
         with draft.open("w", newline="") as file:
@@ -72,6 +71,22 @@ class CsvLog(Logger):
             writer.writeheader()
             writer.writerows(self.rows)
         draft.replace(self.path)
+
+
+def _rows_until(path: Path, step: int) -> list[dict[str, str]]:
+    """The rows of a table up to a step. Raises `InvalidInput` where it is none of ours or is damaged."""
+    try:
+        with path.open(newline="") as file:
+            rows = [row for row in csv.DictReader(file, strict=True) if int(row["step"]) <= step]
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
+        raise _no_log(path) from error
+    if any(None in row for row in rows):  # more values than columns
+        raise _no_log(path)
+    return rows
+
+
+def _no_log(path: Path) -> InvalidInput:
+    return InvalidInput(f"{path} is damaged or not the log of a training; remove it, or choose another folder")
 
 
 class Journal(lightning.Callback):
