@@ -2,6 +2,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pytest
+import yaml
 
 from vidode import models
 from vidode.clip import InvalidInput
@@ -24,6 +25,7 @@ class Outer:
     maybe: Inner | None = None
     options: dict[str, Any] = field(default_factory=dict)
     flag: bool = False
+    some: int | None = None
 
 
 VALUES = {
@@ -63,11 +65,40 @@ def test_plain_values_become_a_configuration_and_come_back():
         ({"inner": {"depth": 1.5}}, "test, inner, depth is 1.5; expected int"),
         ({"maybe": 3}, "test, maybe is 3"),
         ({"flag": 1}, "test, flag is 1; expected bool"),
+        ({3: 4}, "test has no option 3; expected one of name, rate"),
+        ({True: 3}, "test has no option True; expected one of name, rate"),
+        ({"inner": {3: 4}}, "test, inner has no option 3; expected one of depth"),
+        ({"options": {3: 1}}, r"test, options is \{3: 1\}; expected dict\[str, Any\]"),
+        ({"inner": {"depth": "1e-3"}}, "test, inner, depth is '1e-3'; expected int"),
+        ({"rate": "1e999"}, "test, rate is '1e999'; expected float"),
+        ({"rate": "3"}, "test, rate is '3'; expected float"),
+        ({"flag": "1e3"}, "test, flag is '1e3'; expected bool"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(values, message):
     with pytest.raises(InvalidInput, match=message):
         configure(Outer, values, "test")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("rate: 1e-3", {"rate": 0.001}),
+        ("rate: -2E3", {"rate": -2000.0}),
+        ("rate: 1.5e3", {"rate": 1500.0}),
+        ("inner: {depth: 1e3}", {"inner": Inner(1000)}),
+        ("maybe: {depth: 12e2}", {"maybe": Inner(1200)}),
+        ("sizes: [1e1, 2]", {"sizes": (10, 2)}),
+        ("pair: [9e-1, 0.999]", {"pair": (0.9, 0.999)}),
+        ("some: 1e3", {"some": 1000}),
+        ("name: 1e3", {"name": "1e3"}),
+        ("options: {any: 1e3}", {"options": {"any": "1e3"}}),
+    ],
+)
+def test_numbers_that_yaml_takes_for_text_are_numbers_where_numbers_are_expected(text, expected):
+    made = configure(Outer, yaml.safe_load(text), "test")
+    assert made == Outer(**expected)
+    assert all(type(getattr(made, name)) is type(value) for name, value in expected.items())
 
 
 def test_the_closest_name_is_offered():

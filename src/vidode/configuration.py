@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+import math
 import pkgutil
+import re
 import types
 import typing
 from types import ModuleType
@@ -15,10 +17,14 @@ from vidode.clip import InvalidInput
 
 T = TypeVar("T")
 
+EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+"""A number that YAML 1.1 takes for text where it lacks the point or the sign of the exponent."""
 
-def configure(kind: type[T], values: dict[str, Any], owner: str) -> T:
+
+def configure(kind: type[T], values: dict[Any, Any], owner: str) -> T:
     """A configuration dataclass from plain values; nested dataclasses take dictionaries, tuples take lists.
 
+    Text such as '1e-3', which YAML 1.1 does not take for a number, is one where a number is expected.
     Raises `InvalidInput` for a key that does not exist, naming the closest one, and for a value of the wrong type.
     """
     hints = get_type_hints(kind)
@@ -26,7 +32,7 @@ def configure(kind: type[T], values: dict[str, Any], owner: str) -> T:
     filled = {}
     for key, value in values.items():
         if key not in known:
-            raise InvalidInput(f"{owner} has no option {key!r}; {closest(key, known)}")
+            raise InvalidInput(f"{owner} has no option {key!r}; {closest(str(key), known)}")
         filled[key] = _fit(hints[key], value, f"{owner}, {key}")
     return kind(**filled)
 
@@ -71,10 +77,10 @@ def member(package: ModuleType, name: str, base: type[T], what: str) -> type[T]:
 
 def _fit(hint: Any, value: Any, owner: str) -> Any:
     """The value as its annotation wants it."""
-    for kind in typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,):
+    for kind in _kinds(hint):
         if dataclasses.is_dataclass(kind) and isinstance(value, dict):
             return configure(kind, value, owner)  # type: ignore[arg-type]
-    value = _as_tuples(value)
+    value = _with_numbers(hint, _as_tuples(value))
     if not _matches(hint, value):
         raise InvalidInput(f"{owner} is {value!r}; expected {_name(hint)}")
     return float(value) if hint is float else value
@@ -85,6 +91,35 @@ def _as_tuples(value: Any) -> Any:
     return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
 
 
+def _with_numbers(hint: Any, value: Any) -> Any:
+    """The value, with numbers in place of such text where numbers are expected; a whole one where that is."""
+    if isinstance(value, tuple):
+        tuples = [kind for kind in _kinds(hint) if _is_of(kind, value)]
+        return tuple(map(_with_numbers, _items(tuples[0], value), value)) if tuples else value
+    if not (isinstance(value, str) and EXPONENT.fullmatch(value)) or _matches(hint, value):
+        return value
+    number = float(value)
+    if float in _kinds(hint) and math.isfinite(number):
+        return number
+    return int(number) if int in _kinds(hint) and number.is_integer() else value
+
+
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    """What a value may be, of which a union has several."""
+    return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+
+
+def _is_of(hint: Any, value: Any) -> bool:
+    """Whether the value is a tuple, the annotation too, and of as many items."""
+    return isinstance(value, tuple) and typing.get_origin(hint) is tuple and len(value) == len(_items(hint, value))
+
+
+def _items(hint: Any, value: tuple[Any, ...]) -> list[Any]:
+    """The annotations of a tuple's items."""
+    arguments = typing.get_args(hint)
+    return [arguments[0]] * len(value) if arguments[1:] == (...,) else list(arguments)
+
+
 def _matches(hint: Any, value: Any) -> bool:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
@@ -92,10 +127,9 @@ def _matches(hint: Any, value: Any) -> bool:
     if origin is typing.Literal:
         return value in arguments
     if origin is tuple:
-        inner = [arguments[0]] * len(value) if arguments[1:] == (...,) else list(arguments)
-        return isinstance(value, tuple) and len(value) == len(inner) and all(map(_matches, inner, value))
+        return _is_of(hint, value) and all(map(_matches, _items(hint, value), value))
     if origin is dict:
-        return isinstance(value, dict)
+        return isinstance(value, dict) and all(isinstance(key, str) for key in value)
     if arguments:  # a union
         return any(_matches(argument, value) for argument in arguments)
     if hint is float:
