@@ -1,5 +1,6 @@
 """Every verb, and every bad input: one line, the right status, nothing left behind."""
 
+import errno
 import json
 import os
 import pickle
@@ -17,7 +18,7 @@ import torch
 
 import vidode
 from made_media import Film, audio_packets
-from vidode import checkpoints
+from vidode import checkpoints, evaluation
 from vidode.cli import main
 from vidode.cli.verbs import DEFAULT_MODEL, app, request_of
 from vidode.generation import files
@@ -176,6 +177,41 @@ def test_evaluate_prints_a_row_and_writes_where_it_comes_from(capsys, tmp_path):
     assert json.loads((tmp_path / "row.json").read_text())["rows"]
     told = said(capsys, "evaluate", "copy_last", "--data", "bouncing_balls", "--clips", "1", "--task", "extrapolation")
     assert "beyond-5" in told
+
+
+def test_evaluate_replaces_an_older_result_and_nothing_else(capsys, tmp_path, monkeypatch):
+    path = tmp_path / "row.json"
+    words = ("evaluate", "blend", "--data", "bouncing_balls", "--clips", "1", "--out", path)
+    said(capsys, *words)
+    said(capsys, *words)
+    monkeypatch.setattr(evaluation, "measure", lambda *_, **__: pytest.fail("measured before it was refused"))
+    for content in ('{"dataset": "storm", "options": {}, "clips": []}', "[1]", "mine", ""):
+        path.write_text(content)
+        assert "exists and is no result of vidode" in refused(capsys, *words)
+        assert path.read_text() == content
+
+
+def test_a_place_that_cannot_be_written_is_missed_before_anything_is_measured(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluation, "measure", lambda *_, **__: pytest.fail("measured before it was refused"))
+    (tmp_path / "file").write_text("mine")
+    words = ("evaluate", "blend", "--data", "bouncing_balls", "--clips", "1", "--out")
+    for path in (tmp_path / "file" / "x.json", tmp_path / "file" / "deep" / "x.json"):
+        told = refused(capsys, *words, path)
+        assert told == f"vidode: cannot write {path}: {tmp_path / 'file'}: Not a directory; choose another place\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_scores_are_said_although_they_cannot_be_written(capsys, tmp_path, monkeypatch):
+    def full(path, *_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(evaluation, "write_report", full)
+    out = ("--out", str(tmp_path / "row.json"))
+    assert main(["evaluate", "blend", "--data", "bouncing_balls", "--clips", "1", *out]) == 2
+    told = capsys.readouterr()
+    assert "blend on bouncing_balls/test" in told.out
+    assert "the disk is full" in told.err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_evaluate_takes_a_folder_of_videos(capsys, video, monkeypatch):

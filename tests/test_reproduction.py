@@ -439,6 +439,16 @@ def test_what_cannot_be_reproduced_is_one_line(words, message, tmp_path, monkeyp
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize("option", ["--out", "--runs"])
+def test_places_that_cannot_be_written_are_missed_before_anything_is_trained(tmp_path, monkeypatch, capsys, option):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run_module, "carry_out", lambda *_: pytest.fail("began before it was refused"))
+    (tmp_path / "file").write_text("mine")
+    assert main(["reproduce", "table5", "--scale", "smoke", option, "file/deep"]) == 2
+    assert "file: Not a directory; choose another place" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_everything_is_reproduced_at_the_smoke_scale(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["reproduce", "all", "--scale", "smoke"]) == 0

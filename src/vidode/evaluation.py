@@ -7,6 +7,7 @@ takes the memory of one piece.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from vidode.datasets import VideoDataset
 from vidode.hiding import SCHEMES, Question, questions, scheme
 from vidode.metrics import PROTOCOLS, FrameScores, Protocol, Scores, score_frames, summarise
 from vidode.models import Task, VideoModel, model_name, parameter_count, require_channels, require_task
-from vidode.provenance import DataChecksum, configuration, provenance, weights_checksum, write_json
+from vidode.provenance import DataChecksum, configuration, provenance, require_writable, weights_checksum, write_json
 
 PIXELS_PER_CALL = 2**20
 """Pixels that a model is asked for at once: 13 frames of 320x240."""
@@ -185,15 +186,26 @@ def report(measurement: Measurement, data: VideoDataset, command: str | None = N
 
 
 def write_report(path: str | Path, *arguments: Any, **options: Any) -> None:
-    """Write `report` as JSON, whole or not at all. Raises `InvalidInput` for a folder."""
-    require_file(Path(path))
+    """Write `report` as JSON, whole or not at all. Raises as `require_place`."""
+    require_place(Path(path))
     write_json(Path(path), report(*arguments, **options))
 
 
-def require_file(path: Path) -> None:
-    """Raise `InvalidInput` where a folder stands in the place of the file to write."""
+def require_place(path: Path) -> None:
+    """Raise `InvalidInput` where no report can be written, or something else would be replaced by it."""
     if path.is_dir():
         raise InvalidInput(f"--out is {path}, a folder; expected a file, such as {path / 'row.json'}")
+    if path.exists() and not _is_report(path):
+        raise InvalidInput(f"--out is {path}, which exists and is no result of vidode; choose another file")
+    require_writable(path)
+
+
+def _is_report(path: Path) -> bool:
+    try:
+        values = json.loads(path.read_bytes()) if path.is_file() else None
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(values, dict) and {"command", "commit", "seed", "model", "data", "rows"} <= values.keys()
 
 
 def describe_model(model: VideoModel) -> dict[str, Any]:

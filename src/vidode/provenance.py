@@ -10,6 +10,7 @@ import secrets
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vidode.clip import Clip
+from vidode.clip import Clip, InvalidInput
 from vidode.configuration import plain
 
 PACKAGES = ("vidode", "torch", "numpy", "torchmetrics", "av", "opencv-python-headless")
@@ -106,6 +107,19 @@ def write_bytes(path: Path, content: bytes) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def require_writable(path: Path) -> None:
+    """Raise `InvalidInput` where a file could not be written: one is made, and removed, in the nearest folder there is.
+
+    So that it is known before hours of work; nothing stays behind.
+    """
+    nearest = next(folder for folder in path.absolute().parents if folder.exists())
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise InvalidInput(f"cannot write {path}: {nearest}: {error.strerror}; choose another place") from error
 
 
 def _git(*words: str) -> str:

@@ -287,24 +287,23 @@ def evaluate(
     device
         auto, cpu, cuda or cuda:1.
     out
-        Write the result, with where it comes from, as JSON.
+        Write the result, with where it comes from, as JSON; only an older result is replaced.
     """
     from vidode.checkpoints import load
     from vidode.cli import show
-    from vidode.evaluation import measure, require_file, scheme_for, write_report
+    from vidode.evaluation import measure, require_place, scheme_for, write_report
     from vidode.generation.files import on_device
 
     wanted = scheme_for(task, scheme)
     if out is not None:
-        require_file(out)
+        require_place(out)
     weights = lpips_weights(lpips)
     clips_of = open_data(data, split, root, option or [])
     network = on_device(load(model), device)
     measured = measure(network, clips_of, wanted, lpips=weights, seed=seed, clips=clips)
-    row = measured.row(protocol)
+    show.row(measured.row(protocol))
     if out is not None:
         write_report(out, measured, clips_of)
-    show.row(row)
 
 
 def lpips_weights(path: Path | None) -> Lpips | None:

@@ -15,7 +15,7 @@ from vidode.experiments.reproduction.jobs import Job, Outcome, Places, carry_out
 from vidode.experiments.reproduction.outcomes import PROTOCOL, Outcomes
 from vidode.experiments.reproduction.scales import Scale
 from vidode.experiments.reproduction.sharing import in_turn
-from vidode.provenance import command_line, write_text
+from vidode.provenance import command_line, require_writable, write_text
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +36,11 @@ def reproduce(names: Iterable[str], scale: Scale, places: Places, lpips: Lpips |
     """Train and measure what is missing, and write a page for each experiment as soon as its rows are there.
 
     What was cut off goes on where it stopped, and several processes that are started alike share the rows. The pages'
-    paths. Raises `InvalidInput` for an unknown name and for missing data.
+    paths. Raises `InvalidInput` for an unknown name, for missing data, and for folders that cannot be written.
     """
     needed = {name: paper.experiment(name).jobs(scale) for name in chosen(names)}
+    for path in (places.results / "page", places.runs / scale.name / "run"):
+        require_writable(path)
     require_data((job for jobs in needed.values() for job in jobs), places)
     every = {job.name: job for jobs in needed.values() for job in jobs}
     showing = {job.name: [name for name, jobs in needed.items() if job in jobs] for job in every.values()}
