@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from fractions import Fraction as F
 
 import av
@@ -225,7 +226,25 @@ def test_train_prints_its_configuration_and_trains_nothing(capsys, tmp_path):
     config.write_text("model: {name: anchored_vid_ode}\ndata: {name: moving_scenes}\nsteps: 3\n")
     told = said(capsys, "train", config, "--print-config", "--folder", tmp_path / "run")
     assert "batch_size: 8" in told
+    for part in (vidode.models.config_class("anchored_vid_ode"), vidode.datasets.config_class("moving_scenes")):
+        assert all(f"  {field.name}:" in told for field in fields(part))
+    assert all(f"  {field.name}:" in told for field in fields(vidode.models.OptimiserConfig))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("model: {name: blend}\ndata: moving_scenes", "blend has nothing to learn"),
+        ("model: {name: vid_ode, options: {wdth: 3}}\ndata: moving_scenes", "did you mean 'width'"),
+        ("model: vid_ode\ndata: moving_scene", "did you mean 'moving_scenes'"),
+        ("model: vid_ode\ndata: {name: moving_scenes, options: {sizes: [8, 8]}}", "did you mean 'size'"),
+        ("model: vid_ode\ndata: moving_scenes\noptimiser: {learningrate: 1}", "did you mean 'learning_rate'"),
+    ],
+)
+def test_train_prints_no_configuration_that_cannot_be(capsys, tmp_path, options, message):
+    (tmp_path / "small.yaml").write_text(f"{options}\nsteps: 3\n")
+    assert message in refused(capsys, "train", tmp_path / "small.yaml", "--print-config")
 
 
 def test_train_saves_a_model_that_generate_takes(capsys, video, tmp_path):

@@ -696,6 +696,26 @@ def test_every_configuration_in_the_repository_can_be_trained(path):
     assert getattr(data, "frames", 20) >= max(map(settings.sampling.length, settings.sampling.tasks))
     assert settings.run.validation_split in kind.splits
     assert config_from(yaml.safe_load(as_yaml(settings))) == settings
+    whole = settings.resolved()
+    assert config_from(yaml.safe_load(as_yaml(whole))) == whole == whole.resolved()
+
+
+@pytest.mark.parametrize("name", [name for name in models.names() if models.model_class(name).trainable])
+def test_every_models_configuration_can_be_written_out(name):
+    task = models.model_class(name).tasks[0]
+    sampling = {"interpolation": float(task == "interpolation")}
+    settings = config_from({"model": name, "data": "moving_scenes", "steps": 2, "sampling": sampling})
+    whole = config_from(yaml.safe_load(as_yaml(settings.resolved())))
+    built = settings.build_model()
+    assert whole.build_model().config == built.config
+    assert whole.optimiser_of(built) == settings.optimiser_of(built)
+
+
+def test_a_configuration_that_is_written_out_trains_the_same(tmp_path):
+    settings = config(steps=3, optimiser={"learning_rate": "1e-2"}, sampling={"interpolation": 0.5})
+    whole = config_from(yaml.safe_load(as_yaml(settings.resolved())))
+    saved = [checkpoints.load(train(each, tmp_path / str(place))) for place, each in enumerate((settings, whole))]
+    assert same(*(dict(model.state_dict()) for model in saved))
 
 
 def test_a_model_that_its_paper_supervises_is_supervised_unless_the_configuration_says_otherwise():

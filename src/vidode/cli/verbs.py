@@ -233,7 +233,7 @@ def train(
 
     wanted = read_config(config)
     if print_config:
-        show.text(as_yaml(wanted))
+        show.text(as_yaml(wanted.resolved()))
         return
     origin = {"command": command_line(["vidode", *sys.argv[1:]]), "commit": commit()}
     saved = train_model(wanted, folder or Path("runs") / config.stem, origin)

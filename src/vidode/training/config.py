@@ -109,6 +109,19 @@ class TrainingConfig:
         """The data set in a split."""
         return datasets.open_dataset(self.data.name, split, **self.data.options)
 
+    def resolved(self) -> TrainingConfig:
+        """The same training, with every option of the model, the data and the optimiser written out.
+
+        Raises `InvalidInput` as `build_model` and `optimiser_of`, and for an unknown data set or option of it.
+        """
+        model, data = models.config_class(self.model.name), datasets.config_class(self.data.name)
+        return replace(
+            self,
+            model=_written_out(self.model, model, "model"),
+            data=_written_out(self.data, data, "data set"),
+            optimiser=plain(self.optimiser_of(self.build_model())),
+        )
+
     def optimiser_of(self, model: VideoModel) -> OptimiserConfig:
         """The model's own optimiser with the fields that differ. Raises `InvalidInput` for what cannot be stepped."""
         return configure(OptimiserConfig, {**plain(model.optimiser), **self.optimiser}, "optimiser")
@@ -148,6 +161,10 @@ def config_from(values: dict[str, Any], owner: str = "training configuration") -
     if isinstance(sampling, dict) and isinstance(name := values["model"]["name"], str):
         values = {**values, "sampling": {"supervised": models.model_class(name).supervised, **sampling}}
     return configure(TrainingConfig, values, owner)
+
+
+def _written_out(choice: Choice, config: type[Any], what: str) -> Choice:
+    return Choice(choice.name, plain(configure(config, choice.options, f"{what} {choice.name}")))
 
 
 def as_yaml(config: TrainingConfig) -> str:
