@@ -39,10 +39,3 @@ def test_it_runs_again_over_what_it_wrote(out):
     first = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
     main(out=out, clips=1)
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == first
-
-
-def test_missing_weights_are_one_line_and_exit_2(tmp_path, caplog):
-    with pytest.raises(SystemExit) as stopped:
-        main(out=tmp_path)
-    assert stopped.value.code == 2
-    assert "vid_ode" in caplog.text

@@ -350,6 +350,7 @@ def test_a_truncated_video(capsys, video, tmp_path):
         (("--fps", "60", "--frame-gap", "0"), "frame gap"),
         (("--fps", "60", "--codec", "nonsense"), "'nonsense'"),
         (("--fps", "60", "--quality", "good"), "--quality"),
+        (("--fps", "60", "--quality", "20.5"), "--quality: '20.5'; expected a whole number"),
         (("--fps", "60", "--fpss", "60"), "Did you mean --fps"),
         (("--fps",), "requires an argument"),
         (("--fps", "60", "more"), "more"),
@@ -493,6 +494,10 @@ def test_bad_names_elsewhere(capsys, tmp_path):
     options = (*options, "--task", "extrapolation", "--scheme", "every-second")
     assert "expected one of beyond-5" in refused(capsys, "evaluate", "blend", *options)
     assert "missing.yaml" in refused(capsys, "train", tmp_path / "missing.yaml")
+    for option in ("--clips", "--seed"):
+        told = refused(capsys, "evaluate", "blend", "--data", "bouncing_balls", option, "1.5")
+        assert f"{option}: '1.5'; expected a whole number" in told
+    assert "--scene: '6.0'; expected" in refused(capsys, "demo", tmp_path / "demo", "--scene", "6.0")
     refused(capsys, "inspect", "nothing-of-that-name")
     refused(capsys, "demo", tmp_path / "no" / "demo", "--model", "blend")
 

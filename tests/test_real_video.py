@@ -98,11 +98,3 @@ def test_missing_weights_are_logged_in_one_line(settings, monkeypatch, caplog):
     with caplog.at_level(logging.WARNING):
         main(Settings(settings.data, settings.out, models=("copy_last",), schemes=("every-second",)))
     assert [record.message for record in caplog.records if "no LPIPS weights" in record.message]
-
-
-def test_a_wrong_folder_is_one_line_and_exit_2(tmp_path, caplog):
-    with pytest.raises(SystemExit) as caught:
-        main(Settings(tmp_path / "absent", tmp_path / "out", models=("copy_last",)))
-    assert caught.value.code == 2
-    assert "is not a folder" in caplog.text
-    assert not (tmp_path / "out").exists()

@@ -382,7 +382,7 @@ def test_ctrl_c_ends_at_a_step_with_a_checkpoint_and_says_how_to_go_on(whole, tm
     assert rows(tmp_path) == rows(whole)
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "text"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "text", "objects"])
 def test_a_damaged_checkpoint_is_passed_over_with_a_warning(whole, tmp_path, caplog, monkeypatch, damage):
     train(interruptible(keep=9), tmp_path)
     last = sorted((tmp_path / "checkpoints").glob("*.ckpt"))[-2:]
@@ -391,8 +391,10 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(whole, tmp_path, cap
     weight = checkpoint_weight(data)
     flipped = data.replace(weight, bytes([weight[0] ^ 1]) + weight[1:])
     assert flipped != data
+    foreign = io.BytesIO()
+    torch.save({"done": 35, "path": Path("anything")}, foreign)
     broken = {"cut": data[: len(data) // 2], "flipped": flipped, "empty": b"", "text": b"not a checkpoint"}
-    last[0].write_bytes(broken[damage])
+    last[0].write_bytes((broken | {"objects": foreign.getvalue()})[damage])
     (tmp_path / "checkpoints" / "step-00000039.part").write_bytes(b"half")
     seen = []
     prepare = Steps.__getitem__

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Group, Parameter
 
+from vidode.program import program, whole
+
 if TYPE_CHECKING:
     from vidode.blocks.perceptual import Lpips
     from vidode.datasets import Split, VideoDataset
@@ -22,6 +24,7 @@ WRITING = Group("Writing", sort_key=4)
 
 Text = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 """A number or times: text, so that it is read exactly and refused in our own words; it may begin with a minus."""
+
 Flag = Annotated[bool, Parameter(negative="")]
 
 
@@ -31,16 +34,7 @@ def _version() -> str:
     return version("vidode")
 
 
-app = App(
-    name="vidode",
-    help="Render video frames at any time.",
-    version=_version,
-    help_format="markdown",
-    exit_on_error=False,
-    print_error=False,
-    suppress_keyboard_interrupt=False,
-    result_action="return_value",
-)
+app = program(name="vidode", help="Render video frames at any time.", version=_version, help_format="markdown")
 
 
 @app.command
@@ -65,7 +59,7 @@ def generate(
     input_fps: Annotated[Text, Parameter(group=READING)] = None,
     overwrite: Annotated[Flag, Parameter(group=WRITING)] = False,
     codec: Annotated[str | None, Parameter(group=WRITING)] = None,
-    quality: Annotated[int | None, Parameter(group=WRITING)] = None,
+    quality: Annotated[int | None, Parameter(group=WRITING, converter=whole)] = None,
     lossless: Annotated[Flag, Parameter(group=WRITING)] = False,
     audio: Annotated[bool, Parameter(group=WRITING)] = True,
 ) -> None:
@@ -179,7 +173,7 @@ def demo(
     /,
     *,
     model: str = DEFAULT_MODEL,
-    scene: int = 6,
+    scene: Annotated[int, Parameter(converter=whole)] = 6,
     device: str = "auto",
     overwrite: Flag = False,
 ) -> None:
@@ -252,8 +246,8 @@ def evaluate(
     task: Literal["interpolation", "extrapolation"] | None = None,
     scheme: str | None = None,
     protocol: Literal["vidode2021", "per-frame"] = "vidode2021",
-    clips: int | None = None,
-    seed: int = 0,
+    clips: Annotated[int | None, Parameter(converter=whole)] = None,
+    seed: Annotated[int, Parameter(converter=whole)] = 0,
     lpips: Path | None = None,
     device: str = "auto",
     out: Path | None = None,

@@ -12,13 +12,13 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import torch
-from cyclopts import App
+from cyclopts import Parameter
 from torch import Tensor
 
 from vidode.checkpoints import load
-from vidode.clip import InvalidInput
 from vidode.datasets import VideoDataset
 from vidode.datasets.bouncing_balls import BouncingBalls, BouncingBallsConfig
 from vidode.evaluation import Row, measure, predict, report
@@ -26,6 +26,7 @@ from vidode.hiding import questions
 from vidode.metrics import PROTOCOLS
 from vidode.models import VideoModel
 from vidode.pictures import write_side_by_side, write_strips
+from vidode.program import run_module, whole
 from vidode.provenance import command_line, write_json, write_text
 from vidode.tables import by_distance, markdown, plot_by_distance
 
@@ -91,17 +92,11 @@ def _answers(models: dict[str, VideoModel], data: VideoDataset, index: int) -> d
     return {"truth": clip.frames[question.asked], **{name: frames.clamp(0, 1) for name, frames in answers.items()}}
 
 
-def main(*, out: Path, clips: int | None = None) -> None:
+def main(*, out: Path, clips: Annotated[int | None, Parameter(converter=whole)] = None) -> None:
     """Measure and draw. clips: the first so many of the test clips; without it, all."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    try:
-        run(out, clips)
-    except InvalidInput as error:
-        log.error("%s", error)
-        raise SystemExit(2) from error
+    run(out, clips)
 
 
 if __name__ == "__main__":
-    app = App(help_format="plaintext")
-    app.default(main)
-    app()
+    run_module("vidode.experiments.bouncing_balls", main)

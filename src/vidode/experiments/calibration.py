@@ -13,13 +13,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cyclopts import App
-
 from vidode.checkpoints import load
 from vidode.clip import Clip
 from vidode.datasets import VideoDataset
 from vidode.evaluation import describe_data, measure
 from vidode.experiments.real_video import FLOORS, SOURCES, Source
+from vidode.program import run_module
 from vidode.provenance import command_line, provenance, write_json, write_text
 from vidode.tables import grid
 
@@ -130,6 +129,4 @@ def _cell(psnr: float, figure: float) -> str:
 
 
 if __name__ == "__main__":
-    app = App(help_format="plaintext")
-    app.default(main)
-    app()
+    run_module("vidode.experiments.calibration", main)

@@ -12,9 +12,9 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from cyclopts import App
+from cyclopts import Parameter
 
 from vidode.checkpoints import load
 from vidode.clip import InvalidInput
@@ -24,6 +24,7 @@ from vidode.experiments.reproduction.rows import ours, trained
 from vidode.experiments.reproduction.scales import BRIEF, SMALL, Scale
 from vidode.metrics import PROTOCOLS
 from vidode.models import Task
+from vidode.program import run_module, whole
 from vidode.provenance import command_line, provenance, write_json, write_text
 from vidode.tables import grid
 from vidode.training import train
@@ -95,7 +96,13 @@ def jobs() -> list[Job]:
     return made + ours("interpolation", scale, "actions")[:1]
 
 
-def main(*, data: Path, out: Path, runs: Path = Path("runs/optimisers"), steps: int = STEPS) -> None:
+def main(
+    *,
+    data: Path,
+    out: Path,
+    runs: Path = Path("runs/optimisers"),
+    steps: Annotated[int, Parameter(converter=whole)] = STEPS,
+) -> None:
     """Train, measure, and write JSON and Markdown. runs: for the trainings, which resume."""
     places = Places(out, runs, development(data, runs / "data"))
     scale = replace(SMALL, steps=steps)
@@ -132,6 +139,4 @@ def _cells(line: dict[str, Any]) -> list[str]:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    app = App(help_format="plaintext")
-    app.default(main)
-    app()
+    run_module("vidode.experiments.optimisers", main)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from vidode.blocks.perceptual import Lpips, MissingWeights, load_lpips
 from vidode.checkpoints import load
@@ -29,6 +29,7 @@ from vidode.datasets import Split, VideoDataset, open_dataset
 from vidode.evaluation import Row, describe_data, describe_model, measure, report
 from vidode.metrics import PROTOCOLS
 from vidode.models import VideoModel
+from vidode.program import run_module, whole
 from vidode.provenance import command_line, weights_checksum, write_json, write_text
 from vidode.tables import by_distance, markdown, plot_by_distance
 
@@ -89,9 +90,9 @@ class Settings:
     split: Literal["development", "test"] = "development"
     models: tuple[str, ...] = MODELS
     schemes: tuple[str, ...] = tuple(SCHEMES)
-    seed: int = 0
-    clips: int | None = None
-    stride: int = 1
+    seed: Annotated[int, Parameter(converter=whole)] = 0
+    clips: Annotated[int | None, Parameter(converter=whole)] = None
+    stride: Annotated[int, Parameter(converter=whole)] = 1
     device: str = "cpu"
     cache: Path | None = None
     lpips: Path | None = None
@@ -163,11 +164,7 @@ def claims(rows: Sequence[Row]) -> str:
 def main(settings: Annotated[Settings, Parameter(name="*")]) -> None:
     """Measure the table."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    try:
-        run(settings, _network(settings.lpips, settings.device))
-    except InvalidInput as error:
-        log.error("%s", error)
-        raise SystemExit(2) from error
+    run(settings, _network(settings.lpips, settings.device))
 
 
 def _network(path: Path | None, device: str) -> Lpips | None:
@@ -246,6 +243,4 @@ def label(name: str) -> str:
 
 
 if __name__ == "__main__":
-    app = App(help_format="plaintext")
-    app.default(main)
-    app()
+    run_module("vidode.experiments.real_video", main)

@@ -23,13 +23,13 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import torch
-from cyclopts import App
 
 from vidode import checkpoints
 from vidode.clip import InvalidInput
 from vidode.experiments.reproduction.jobs import Job, Places, training_of
 from vidode.experiments.reproduction.scales import SCENES, Scale, scale_named
 from vidode.models import TASKS, Task, model_class, names
+from vidode.program import run_module
 from vidode.provenance import command_line, provenance, write_json, write_text
 from vidode.tables import grid
 from vidode.training import Choice, RunConfig, train
@@ -96,7 +96,8 @@ def measured(name: str, task: Task, scale: str) -> dict[str, Any]:
     words = [sys.executable, "-m", "vidode.experiments.training_cost", "one", name, task, scale]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise InvalidInput(f"{name} could not be trained: {done.stderr.strip().splitlines()[-1]}")
+        reason = done.stderr.strip().splitlines()[-1].removeprefix("vidode: ")
+        raise InvalidInput(f"{name} could not be trained: {reason}")
     facts = {"model": name, "task": task, "updates": UPDATES}
     return {**facts, **json.loads(done.stdout.splitlines()[-1])}
 
@@ -128,7 +129,4 @@ def page(lines: list[dict[str, Any]], command: str, scale: Scale) -> str:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    app = App(help_format="plaintext")
-    app.default(main)
-    app.command(one)
-    app()
+    run_module("vidode.experiments.training_cost", main, one)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import signal
 import threading
 import zipfile
@@ -22,6 +23,16 @@ from vidode.training.learner import Learner
 log = logging.getLogger("vidode")
 
 PATTERN = "step-*.ckpt"
+UNREADABLE = (
+    OSError,
+    zipfile.BadZipFile,
+    RuntimeError,
+    KeyError,
+    TypeError,
+    ValueError,
+    EOFError,
+    pickle.UnpicklingError,  # objects, which are never unpickled
+)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -49,7 +60,7 @@ def newest(folder: Path) -> Place:
         step = _step_of(path)
         if step is not None:
             return Place(step, path)
-        log.warning("checkpoint %s is damaged or half written; passing over it to an older one", path)
+        log.warning("checkpoint %s is damaged or not one of a run; passing over it to an older one", path)
     return Place()
 
 
@@ -115,5 +126,5 @@ def _step_of(path: Path) -> int | None:
                 return None
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         return int(checkpoint["done"])
-    except (OSError, zipfile.BadZipFile, RuntimeError, KeyError, TypeError, ValueError, EOFError):
+    except UNREADABLE:
         return None
