@@ -82,6 +82,8 @@ def test_shipped_weights_are_found_by_their_name_and_a_near_name_is_suggested(fo
     monkeypatch.setattr(checkpoints, "_weights", lambda: folder.parent)
     assert checkpoints.shipped() == ["net"]
     assert torch.equal(frames(checkpoints.load("net")), frames(checkpoints.load(folder)))
+    with pytest.raises(InvalidInput, match=r"^prednet has no weights here; train it first \('vidode train'\)"):
+        checkpoints.load("prednet")
     with pytest.raises(InvalidInput, match="no checkpoint called 'nett', and no such folder; did you mean 'net'"):
         checkpoints.load("nett")
 

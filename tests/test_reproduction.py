@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -447,6 +448,16 @@ def test_places_that_cannot_be_written_are_missed_before_anything_is_trained(tmp
     assert main(["reproduce", "table5", "--scale", "smoke", option, "file/deep"]) == 2
     assert "file: Not a directory; choose another place" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_every_experiment_is_told_of(capsys):
+    assert main(["reproduce", "--help"]) == 0
+    told, guide = capsys.readouterr().out, (Path(__file__).parent.parent / "docs" / "reproducing.md").read_text()
+    for name in paper.names():
+        if not name.startswith(("table", "figure")):  # these are told as ranges
+            assert name in told
+            assert name in guide.split("```")[1]
+            assert f"`{name}`" in guide
 
 
 def test_everything_is_reproduced_at_the_smoke_scale(tmp_path, monkeypatch, capsys):

@@ -1,5 +1,6 @@
 """The rooms import one way, and each module that exists has its place among them."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -20,6 +21,15 @@ def test_data_flows_one_way():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def rooms() -> set[str]:
+    found = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    return found - {"__init__", "__main__"}
+
+
 def test_every_room_has_its_place():
-    rooms = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
-    assert rooms - {"__init__", "__main__"} <= layers()
+    assert rooms() <= layers()
+
+
+def test_whoever_contributes_is_told_of_every_room():
+    shown = (ROOT / "CONTRIBUTING.md").read_text().split("```")[3]
+    assert rooms() <= set(re.findall(r"\w+", shown))

@@ -95,7 +95,8 @@ def save(
 def load(name_or_folder: str | Path) -> VideoModel:
     """A saved model in evaluation mode, from a folder, by the name of shipped weights, or a floor by its name.
 
-    Raises `InvalidInput` for an unknown name, with the closest one, and for whatever is wrong with the files.
+    Raises `InvalidInput` for an unknown name, with the closest one, for a model without weights here, and for whatever
+    is wrong with the files.
     """
     if _is_floor(name_or_folder):
         return build(str(name_or_folder)).eval()
@@ -147,6 +148,11 @@ def _find(name_or_folder: str | Path) -> Path:
         return _weights() / name_or_folder
     if _is_floor(name_or_folder):
         raise InvalidInput(f"{name_or_folder} is a floor, which has no checkpoint; give a folder or other weights")
+    if str(name_or_folder) in names():
+        raise InvalidInput(
+            f"{name_or_folder} has no weights here; train it first ('vidode train') and give the folder, or use one of"
+            f" {', '.join([*shipped(), *floors()])}"
+        )
     hint = closest(str(name_or_folder), [*shipped(), *floors()])
     raise InvalidInput(f"no checkpoint called {str(name_or_folder)!r}, and no such folder; {hint}")
 

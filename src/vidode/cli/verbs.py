@@ -85,7 +85,7 @@ def generate(
     beyond
         Go on for so many seconds after the last frame, at the asked rate or the input's own.
     model
-        A name from 'vidode models', or a folder that 'vidode train' saved.
+        A shipped model or a floor, as 'vidode models' says, or a folder that 'vidode train' saved.
     keep_observed
         Give an observed frame itself where its time is asked for.
     cuts
@@ -187,7 +187,7 @@ def demo(
     target
         The folder to write.
     model
-        A name from 'vidode models', or a folder that 'vidode train' saved.
+        A shipped model or a floor, as 'vidode models' says, or a folder that 'vidode train' saved.
     scene
         Which scene of the test split; 6 moves a lot, camera and all.
     device
@@ -257,7 +257,7 @@ def evaluate(
     Parameters
     ----------
     model
-        A name from 'vidode models', or a folder that 'vidode train' saved.
+        A shipped model or a floor, as 'vidode models' says, or a folder that 'vidode train' saved.
     data
         A name from 'vidode datasets', or a folder of videos.
     split
@@ -358,7 +358,8 @@ def reproduce(
     Parameters
     ----------
     names
-        table1 to table5, figure1 to figure9 as far as the paper has them, differences, longer, or all.
+        table1 to table5, figure1 to figure9 as far as the paper has them, differences, divergence,
+        longer, or all.
     scale
         smoke (seconds, generated data), small (a machine without an accelerator) or paper (the paper's data and sizes).
     data
