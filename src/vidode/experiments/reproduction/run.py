@@ -39,7 +39,7 @@ def reproduce(names: Iterable[str], scale: Scale, places: Places, lpips: Lpips |
     paths. Raises `InvalidInput` for an unknown name, for missing data, and for folders that cannot be written.
     """
     needed = {name: paper.experiment(name).jobs(scale) for name in chosen(names)}
-    for path in (places.results / "page", places.runs / scale.name / "run"):
+    for path in (places.results / "rows", places.runs / scale.name / "run"):
         require_writable(path)
     require_data((job for jobs in needed.values() for job in jobs), places)
     every = {job.name: job for jobs in needed.values() for job in jobs}
