@@ -12,9 +12,8 @@ from stopping import stop_after
 from vidode.cli import main
 from vidode.clip import InvalidInput
 from vidode.datasets import moving_gif, open_dataset
-from vidode.manifest import MANIFEST
+from vidode.manifest import JOURNAL, MANIFEST
 from vidode.preparation import prepare
-from vidode.preparation.journal import JOURNAL
 
 
 def animation(path, frames=12, size=8):
@@ -190,6 +189,20 @@ def test_damaged_arrays_are_converted_again(source, tmp_path, finished, damage):
     assert other.stat().st_mtime_ns == before
     clip = open_dataset("moving_gif", "train", root=str(made)).clip(0)
     assert torch.equal(clip.frames, open_dataset("moving_gif", "train", root=str(source)).clip(0).frames)
+
+
+def test_what_is_half_prepared_is_no_data_and_no_source(source, tmp_path, capsys):
+    made = tmp_path / "made"
+    with pytest.raises(KeyboardInterrupt):
+        prepare("moving_gif", source, made, report=stop_after(1))
+    for name in ("moving_gif", "penn_action", "video_folder"):
+        assert main(["evaluate", "copy_last", "--data", name, "--root", str(made), "--clips", "1"]) == 2
+        said = capsys.readouterr().err
+        assert "made' holds a preparation that is not finished; type the same 'vidode datasets prepare" in said
+        assert said.count("\n") == 1
+        assert main(["datasets", "prepare", name, str(made), str(tmp_path / "again")]) == 2
+        assert "holds a preparation that is not finished" in capsys.readouterr().err
+    assert not (tmp_path / "again").exists()
 
 
 def test_there_is_no_manifest_while_what_it_says_is_repaired(source, tmp_path):

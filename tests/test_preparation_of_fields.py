@@ -13,9 +13,8 @@ from stopping import stop_after
 from vidode.cli import main
 from vidode.clip import InvalidInput
 from vidode.datasets import FieldDataset, RecordedDataset, config_class, dataset_class, names, open_dataset
-from vidode.manifest import MANIFEST
+from vidode.manifest import JOURNAL, MANIFEST
 from vidode.preparation import prepare
-from vidode.preparation.journal import JOURNAL
 
 STORMS = {"train": 2, "min_frames": 5}
 
@@ -392,6 +391,14 @@ def test_times_that_do_not_increase_are_refused(tmp_path):
     twin.with_name("RAD_NL25_RAP_5min_x_201008260005.h5").write_bytes(twin.read_bytes())
     with pytest.raises(InvalidInput, match=r"radar in .*source': times\[1\] = 300\.0 .* strictly increasing"):
         prepare("radar", tmp_path / "source", tmp_path / "made")
+
+
+@pytest.mark.parametrize("name", ["hurricane", "era5"])
+def test_half_prepared_fields_are_no_data(source, tmp_path, name):
+    with pytest.raises(KeyboardInterrupt):
+        prepare("hurricane", source, tmp_path / "made", report=stop_after(1))
+    with pytest.raises(InvalidInput, match="holds a preparation that is not finished"):
+        open_dataset(name, "train", root=str(tmp_path / "made"))
 
 
 def test_a_wrong_option_is_corrected_in_the_same_folder(source, tmp_path):

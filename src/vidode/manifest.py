@@ -14,9 +14,22 @@ MANIFEST = "manifest.json"
 """In a folder that `vidode.preparation` made."""
 
 
+JOURNAL = ".prepared.jsonl"
+"""Of which data it is, and what is done so far, a line each, while there is no manifest yet."""
+
+
 def is_prepared(root: Path) -> bool:
     """Whether a preparation made this folder."""
     return (root / MANIFEST).is_file()
+
+
+def require_finished(root: Path) -> None:
+    """Raise `InvalidInput` for a folder that a preparation has begun to fill: what is there would pass for all."""
+    if (root / JOURNAL).is_file() and not is_prepared(root):
+        raise InvalidInput(
+            f"{str(root)!r} holds a preparation that is not finished; type the same 'vidode datasets prepare NAME SRC"
+            " DST' again, or give the folder that it was prepared from"
+        )
 
 
 def read_manifest(root: Path) -> dict[str, Any]:

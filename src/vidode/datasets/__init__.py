@@ -21,7 +21,7 @@ from vidode.clip import Clip, InvalidInput, Meaning
 from vidode.configuration import catalog, configure, member, require_at_least
 from vidode.footage import Decode, Preparation, Reel, StoredReel, Take
 from vidode.gridded import Array, Scaling, Series
-from vidode.manifest import is_prepared, read_manifest, shaping
+from vidode.manifest import is_prepared, read_manifest, require_finished, shaping
 from vidode.records import Record, stored_record
 
 Split = Literal["train", "validation", "test"]
@@ -279,12 +279,16 @@ def clip_of(frames: Array, values: Array, times: NDArray[np.float64], names: tup
 
 
 def existing_root(config: Any, downloads: str) -> Path:
-    """The folder that holds the data. Raises `InvalidInput`, saying what to put where, for none."""
+    """The folder that holds the data.
+
+    Raises `InvalidInput`, saying what to put where, for none, and for one that a preparation has not finished.
+    """
     if not config.root:
         raise InvalidInput(f"no root is given; expected the folder that holds the data: {downloads}")
     root = Path(config.root).expanduser()
     if not root.is_dir():
         raise InvalidInput(f"root {config.root!r} is not a folder; {downloads}")
+    require_finished(root)
     return root
 
 

@@ -12,12 +12,9 @@ from vidode.clip import InvalidInput
 from vidode.configuration import configure
 from vidode.datasets import FileDataset, config_class
 from vidode.footage import saying_where
-from vidode.manifest import MANIFEST, is_prepared, read_manifest, shaping
+from vidode.manifest import JOURNAL, MANIFEST, is_prepared, read_manifest, shaping
 from vidode.preparation.pieces import COMPANIONS, Entry, Piece
 from vidode.provenance import write_json, write_text
-
-JOURNAL = ".prepared.jsonl"
-"""Of which data it is, and what is done so far, a line each, while there is no manifest yet."""
 
 FILE = re.compile(r"(train|validation|test|all)/\d{5,}-[^/]*\.npy")
 """A piece's file in the target."""
