@@ -73,20 +73,28 @@ def damaged(source, damage):
         path.unlink()
     elif damage == "wrong size":
         path.unlink()
-        np.save(path.with_suffix(".npy"), np.zeros((12, 8), np.uint8))
+        np.save(path.with_suffix(".npy"), np.zeros((12, 10, 8, 3), np.uint8))
     return source
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
-    [("truncated", "b.gif"), ("missing", "2 clips to train of moving_gif; expected 3"), ("wrong size", "b.npy")],
+    [
+        ("truncated", "b.gif"),
+        ("missing", "2 clips to train of moving_gif; expected 3"),
+        (
+            "wrong size",
+            "b.npy' has frames of (3, 10, 8) (C, H, W), those before it, such as '{source}/train/a.gif', of (3, 8, 8);"
+            " expected one size: give all one size, such as --option size=128, or copy it again",
+        ),
+    ],
 )
 def test_a_broken_source_ends_in_one_line_and_goes_on_after_the_repair(source, tmp_path, capsys, damage, message):
     damaged(source, damage)
     words = ["datasets", "prepare", "moving_gif", str(source), str(tmp_path / "made")]
     assert main(words) == 2
     said = capsys.readouterr().err
-    assert message in said
+    assert message.format(source=source) in said
     assert said.count("\n") == 1
     assert not (tmp_path / "made" / MANIFEST).exists()
     assert not list((tmp_path / "made").rglob("*.part"))
@@ -96,6 +104,17 @@ def test_a_broken_source_ends_in_one_line_and_goes_on_after_the_repair(source, t
     assert main(words) == 0
     assert str(tmp_path / "made" / MANIFEST) in capsys.readouterr().out
     assert len(open_dataset("moving_gif", "train", root=str(tmp_path / "made"))) == 3
+
+
+def test_videos_of_several_sizes_are_prepared_at_one(source, tmp_path):
+    damaged(source, "wrong size")
+    with pytest.raises(InvalidInput, match="give all one size"):
+        prepare("moving_gif", source, tmp_path / "made")
+    with pytest.raises(InvalidInput, match="give all one size"):  # what is converted already is told apart, too
+        prepare("moving_gif", source, tmp_path / "made")
+    prepare("moving_gif", source, tmp_path / "small", {"size": 8})
+    data = open_dataset("moving_gif", "train", root=str(tmp_path / "small"), size=8)
+    assert {data.clip(index).size for index in range(len(data))} == {(8, 8)}
 
 
 def test_what_was_cut_off_goes_on_without_converting_again(source, tmp_path):

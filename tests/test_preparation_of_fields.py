@@ -337,6 +337,31 @@ def test_a_truncated_array_is_named_and_the_rest_goes_on(tmp_path):
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros((24, 3, 5, 6)), "b.npy' has frames of (3, 7, 6) (C, H, W), those before it, such as "),
+        (np.zeros((24, 2, 4, 6)), "b.npy' has frames of (2, 6, 6) (C, H, W), those before it, such as "),
+        (np.full((24, 3, 4, 6), 255, np.uint8), "b.npy' has values from 255 to 255; expected them scaled to [0, 1]"),
+        (np.full((24, 3, 4, 6), -0.5), "b.npy' has values from -0.5 to -0.5; expected them scaled to [0, 1]"),
+    ],
+)
+def test_arrays_of_another_size_or_scale_are_refused_and_the_rest_goes_on(tmp_path, capsys, values, message):
+    released(tmp_path / "source")
+    path = tmp_path / "source" / "train" / "b.npy"
+    whole = path.read_bytes()
+    np.save(path, values)
+    words = ["datasets", "prepare", "hurricane", str(tmp_path / "source"), str(tmp_path / "made")]
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+    with pytest.raises(InvalidInput, match=r"a has fields of .* and b of|expected them scaled"):
+        open_dataset("hurricane", "train", root=str(tmp_path / "source"))
+    path.write_bytes(whole)
+    assert main(words) == 0
+
+
 def test_a_full_disk_leaves_no_manifest_and_no_half_file(source, tmp_path, monkeypatch, capsys):
     real = np.save
 

@@ -204,9 +204,9 @@ person13_handclapping_d3\t*missing*
 @pytest.fixture
 def kth(tmp_path):
     (tmp_path / "00sequences.txt").write_text(TABLE)
-    film(tmp_path / "boxing" / "person01_boxing_d1_uncomp.avi")
-    film(tmp_path / "handwaving" / "person15_handwaving.avi")
-    film(tmp_path / "walking" / "person22_walking_d3_uncomp.mp4")
+    film(tmp_path / "boxing" / "person01_boxing_d1_uncomp.avi", size=kth_set.SIZE)
+    film(tmp_path / "handwaving" / "person15_handwaving.avi", size=kth_set.SIZE)
+    film(tmp_path / "walking" / "person22_walking_d3_uncomp.mp4", size=kth_set.SIZE)
     return tmp_path
 
 
@@ -221,9 +221,21 @@ def test_each_sequence_of_the_table_is_a_clip(kth):
 
 def test_kth_is_grey_in_three_equal_channels_and_keeps_the_videos_times(kth):
     clip = open_dataset("kth", "train", root=str(kth)).clip(0)
-    assert clip.frames.shape == (4, 3, 24, 32)
+    assert clip.frames.shape == (4, 3, 120, 160)
     assert torch.equal(clip.frames, clip.frames[:, :1].expand_as(clip.frames))
     assert torch.allclose(clip.times, torch.arange(1, 5, dtype=torch.float64) / 25)
+
+
+def test_a_kth_video_of_another_size_is_refused_and_prepared_after_the_repair(kth, made, capsys):
+    film(kth / "walking" / "person22_walking_d3_uncomp.mp4", size=(240, 320))
+    words = ["datasets", "prepare", "kth", str(kth), str(made), "--partial"]
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert "person22_walking_d3_uncomp.mp4' is 320x240 pixels; expected 160x120: copy it again" in said
+    assert said.count("\n") == 1
+    film(kth / "walking" / "person22_walking_d3_uncomp.mp4", size=kth_set.SIZE)
+    assert main(words) == 0
+    assert open_dataset("kth", "test", root=str(made)).clip(0).size == (120, 160)
 
 
 def test_people_are_chosen_and_in_one_split(kth):
@@ -254,7 +266,7 @@ def test_the_papers_count_of_kth_stands_beside_what_there_is(kth, capsys, made):
 def test_splits_that_have_no_people_are_not_prepared(kth, monkeypatch, made):
     monkeypatch.setattr(kth_set, "VIDEOS", 4)
     (kth / "sequences.txt").write_text("\n".join(TABLE.splitlines()[2:6]))
-    film(kth / "boxing" / "person01_boxing_d2_uncomp.avi")
+    film(kth / "boxing" / "person01_boxing_d2_uncomp.avi", size=kth_set.SIZE)
     people = {"train": [15], "validation": [], "test": [22]}
     facts = json.loads(prepare("kth", kth, made, people).read_text())
     assert facts["counts"] == {
@@ -282,7 +294,7 @@ def test_arrays_of_kth_are_prepared_without_a_validation(tmp_path, made):
 
 
 def test_the_same_video_in_two_folders_is_refused(kth):
-    film(kth / "copies" / "person01_boxing_d1_uncomp.avi")
+    film(kth / "copies" / "person01_boxing_d1_uncomp.avi", size=kth_set.SIZE)
     with pytest.raises(InvalidInput, match=r"boxing/person01_boxing.*copies/person01_boxing.*are the same clip"):
         open_dataset("kth", "validation", root=str(kth))
 

@@ -239,6 +239,15 @@ def arrays_of(root: Path, split: str) -> list[Path]:
     return sorted((root / split).glob("*.npy"))
 
 
+def decode_sized(path: Path, size: tuple[int, int]) -> Iterator[Frame]:
+    """The frames of what its owners distribute in one size (height, width). Raises `InvalidInput` for another."""
+    for frame in decode_any(path):
+        height, width = frame.pixels.shape[-2:]
+        if (height, width) != size:
+            raise InvalidInput(f"{str(path)!r} is {width}x{height} pixels; expected {size[1]}x{size[0]}: copy it again")
+        yield frame
+
+
 def decode_any(path: Path) -> Iterator[Frame]:
     """The frames of anything that `open_source` reads, in [0, 1]."""
     with open_source(path) as source:

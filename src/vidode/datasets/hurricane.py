@@ -81,7 +81,9 @@ class Hurricane(FieldDataset):
         if records[0].split == WHOLE:
             self.scaling, series = self._divided(records)
         else:
-            series = [record.read() for record in records if record.split == split]
+            ours = [record for record in records if record.split == split]
+            series = [record.read() for record in ours]
+            _require_one_shape(zip((record.name for record in ours), (each.values for each in series), strict=True))
         self.series = [each for each in series if len(each) >= config.min_frames]
         if not self.series:
             raise InvalidInput(f"{config.root!r} holds no storms of the {split} split; {self.downloads}")
@@ -136,7 +138,8 @@ class Hurricane(FieldDataset):
             if self.split == "train":  # for a test the extremes are enough: memory never holds both parts
                 storms.append(storm)
         storms = storms or [record.read() for record in test]
-        _require_one_shape(storm.values for storm in storms)
+        ours = training if self.split == "train" else test
+        _require_one_shape(zip((record.name for record in ours), (storm.values for storm in storms), strict=True))
         return Scaling.of(np.concatenate(extremes)), storms
 
 
@@ -161,9 +164,20 @@ def _from_array(config: HurricaneConfig, path: Path) -> Series:
         raise InvalidInput(f"{str(path)!r} cannot be read as an array; copy it again") from error
     if values.ndim != 4:
         raise InvalidInput(f"{str(path)!r} has shape {values.shape}; expected (T, C, H, W)")
+    _require_unit(path, values)
     names = tuple(f"channel {index}" for index in range(values.shape[1]))
     times = np.arange(len(values), dtype=np.float64) * RATE_HOURS * 3600
     return Series(padded(values, config.edge, config.multiple), times, names, ("",) * len(names))
+
+
+def _require_unit(path: Path, values: Array) -> None:
+    if not values.size:
+        return
+    least, largest = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)  # which pass over NaN
+    if least < 0 or largest > 1:
+        raise InvalidInput(
+            f"{str(path)!r} has values from {least:g} to {largest:g}; expected them scaled to [0, 1] already"
+        )
 
 
 def _field_record(config: HurricaneConfig, storm: Storm, place: int, timeline: Timeline) -> Record:
@@ -180,7 +194,7 @@ def _read(config: HurricaneConfig, span: Span, corner: tuple[float, float], inte
         every = "" if math.isinf(interval) else f" every {interval / 3600:g} hours"
         raise InvalidInput(f"no field is there of {span.lacking}; expected one{every}: add the missing files")
     parts = [_cut(config, share, corner) for share in span.shares]
-    _require_one_shape(part for part, _ in parts)
+    _require_one_shape((share.path.name, part) for share, (part, _) in zip(span.shares, parts, strict=True))
     values = np.empty((len(span.times), *parts[0][0].shape[1:]), np.float32)
     for share, (part, _) in zip(span.shares, parts, strict=True):
         values[share.places] = part
@@ -220,7 +234,12 @@ def _basin(config: HurricaneConfig, storm: Storm) -> tuple[float, float]:
     )
 
 
-def _require_one_shape(fields: Iterable[Array]) -> None:
-    shapes = sorted({values.shape[1:] for values in fields})
-    if len(shapes) > 1:
-        raise InvalidInput(f"fields have shapes {shapes[0]} and {shapes[1]} (C, H, W); expected one grid and one size")
+def _require_one_shape(fields: Iterable[tuple[str, Array]]) -> None:
+    """Raise `InvalidInput` naming those that differ first, of fields (T, C, H, W) and whose they are."""
+    shapes = [(name, values.shape[1:]) for name, values in fields]
+    odd = next((each for each in shapes if each[1] != shapes[0][1]), None)
+    if odd:
+        (one, shape), (other, another) = shapes[0], odd
+        raise InvalidInput(
+            f"{one} has fields of {shape} and {other} of {another} (C, H, W); expected one grid and one size"
+        )

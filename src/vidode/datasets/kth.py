@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from vidode.clip import InvalidInput
 from vidode.datasets import RecordedDataset, Split, Splits, videos_by_name
-from vidode.footage import Preparation, Take, arrays_of, at_rate
+from vidode.footage import Preparation, Take, arrays_of, at_rate, decode_sized
 
 TABLES = ("sequences.txt", "00sequences.txt")
 LINE = re.compile(r"\s*(?P<name>person(?P<person>\d+)_(?P<action>[a-z]+)_d\d)\s+frames\s+(?P<ranges>[\d\s,-]+)")
@@ -19,6 +20,8 @@ RANGE = re.compile(r"(\d+)\s*-\s*(\d+)")
 ENDINGS = (".avi", ".mp4")
 VIDEOS = 599
 """25 people, six actions and four settings, less one that is missing from the owners' own set."""
+SIZE = (120, 160)
+"""Height and width of every video."""
 RATE = Fraction(25)
 """Frames a second of arrays, which have no times of their own."""
 
@@ -98,7 +101,7 @@ class Kth(RecordedDataset):
         for sequence in read_table(table):
             path = _file_of(sequence, files)
             if path is not None and self._is_ours(sequence):
-                reel = self.reel(path, preparation)
+                reel = self.reel(path, preparation, partial(decode_sized, size=SIZE))
                 parts = [Take(reel, first, end) for first, end in sequence.ranges]
                 takes += [Take(reel)] if self.config.whole else parts
         return takes

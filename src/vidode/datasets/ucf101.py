@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from vidode.clip import InvalidInput
 from vidode.datasets import RecordedDataset, videos_by_name
-from vidode.footage import Preparation, Take, decode_any
-from vidode.sources import Frame
+from vidode.footage import Preparation, Take, decode_sized
 
 NAME = re.compile(r"v_(?P<action>\w+)_g(?P<group>\d\d)_c\d\d\.(avi|mp4)", re.IGNORECASE)
 GROUPS_A_FOLD = 7
@@ -56,7 +55,7 @@ class Ucf101(RecordedDataset):
             raise InvalidInput(f"{str(root)!r} has no action {min(wanted - present)!r}; expected some of {known}")
         preparation = Preparation(self.config.size, self.config.channels)
         return [
-            Take(self.reel(path, preparation, read_clip))
+            Take(self.reel(path, preparation, partial(decode_sized, size=SIZE)))
             for path, match in sorted(named.items(), key=lambda item: item[0].name)
             if self._is_ours(int(match["group"])) and (not wanted or match["action"] in wanted)
         ]
@@ -70,15 +69,6 @@ class Ucf101(RecordedDataset):
     def _is_ours(self, group: int) -> bool:
         tested = (group - 1) // GROUPS_A_FOLD == self.config.fold - 1
         return tested == (self.split == "test")
-
-
-def read_clip(path: Path) -> Iterator[Frame]:
-    """The frames of a clip. Raises `InvalidInput` for one that is not 320x240, which the owners do not distribute."""
-    for frame in decode_any(path):
-        height, width = frame.pixels.shape[-2:]
-        if (height, width) != SIZE:
-            raise InvalidInput(f"{str(path)!r} is {width}x{height} pixels; expected 320x240: copy it again")
-        yield frame
 
 
 def _clips_below(root: Path) -> list[Path]:

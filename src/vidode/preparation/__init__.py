@@ -42,7 +42,8 @@ def prepare(
     options: of the data set, such as its size. partial: take what is there, where the source is known to be incomplete.
     What was cut off goes on where it stopped, and what was finished is verified; a piece whose source changed since, or
     whose arrays are damaged, is converted anew. Raises `InvalidInput` for a data set without files, a target with
-    anything else in it, an incomplete source (naming what is missing) and a file that cannot be read (naming it).
+    anything else in it, an incomplete source (naming what is missing), a file that cannot be read (naming it) and one
+    whose frames have another size than those before.
     """
     kind = dataset_class(name)
     if not issubclass(kind, (RecordedDataset, FieldDataset)):
@@ -106,14 +107,26 @@ def _require_some(found: Groups | Kept, kind: type[FileDataset], source: Path, p
 def _convert(journal: Journal, groups: Groups, report: Report) -> Kept:
     """What is known of every piece of the data set, converted where it is not yet."""
     kept: dict[str, list[tuple[Entry, Piece]]] = {split: [] for split in groups}
+    first: tuple[Entry, Piece] | None = None
     everything = [(split, piece) for split, pieces in groups.items() for piece in pieces]
     for done, (split, piece) in enumerate(everything, start=1):
         entry = journal.known(piece) or journal.convert(piece, split)
         piece.forget()
         if piece.is_kept(entry):
             kept[split].append((entry, piece))
+            _require_one_shape(first := first or (entry, piece), (entry, piece))
         report(piece.file, done, len(everything))
     return kept
+
+
+def _require_one_shape(first: tuple[Entry, Piece], other: tuple[Entry, Piece]) -> None:
+    """Raise `InvalidInput` for frames of another (C, H, W) than the first's: no batch holds both."""
+    (before, one), (after, another) = first, other
+    if before["shape"] != after["shape"]:
+        raise InvalidInput(
+            f"{str(another.source)!r} has frames of {tuple(after['shape'])} (C, H, W), those before it, such as"
+            f" {str(one.source)!r}, of {tuple(before['shape'])}; expected one size: {another.one_size}"
+        )
 
 
 def _counts(kind: type[FileDataset], kept: Kept) -> dict[str, dict[str, int]]:

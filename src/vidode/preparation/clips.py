@@ -22,6 +22,12 @@ class ClipPiece(Piece):
     take: Take
     least: int
     is_last: bool
+    one_size = "give all one size, such as --option size=128, or copy it again"
+
+    @property
+    def source(self) -> Path:
+        """A video, or a folder of pictures."""
+        return self.take.reel.path
 
     def fingerprint(self) -> str:
         """Of the range of frames in the file, or in the files of a folder."""

@@ -6,7 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,18 @@ COMPANIONS = (".npy", ".times.npy", ".extremes.npy")
 
 
 class Piece(ABC):
-    """What is converted at once. file: its arrays' name in the target, such as train/00000-a.npy."""
+    """What is converted at once. file: its arrays' name in the target, such as train/00000-a.npy.
+
+    one_size: how to have frames of one (C, H, W), for a source that has them of several.
+    """
 
     file: str
+    one_size: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def source(self) -> Path:
+        """What it is read from, or the first of several files."""
 
     @abstractmethod
     def fingerprint(self) -> str:

@@ -22,6 +22,12 @@ class SeriesPiece(Piece):
 
     file: str
     record: Record
+    one_size = "copy it again, or remove it"
+
+    @property
+    def source(self) -> Path:
+        """The first of the record's files."""
+        return self.record.files[0]
 
     def fingerprint(self) -> str:
         """Of the part that is taken of the record's files."""
