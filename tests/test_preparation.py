@@ -186,14 +186,68 @@ def broken(path, damage):
         path.write_bytes(path.read_bytes()[:-1] + b"\x99")
     elif damage == "gone":
         path.unlink()
+    elif damage == "header":  # a dictionary that does not end
+        path.write_bytes(path.read_bytes().replace(b"}", b"(", 1))
+    elif damage == "archive":
+        np.savez(path.with_suffix(".npz"), frames=np.load(path))
+        path.with_suffix(".npz").replace(path)
+    elif damage == "floats":
+        np.save(path, np.load(path).astype(np.float32))
+    elif damage == "shape":
+        np.save(path, np.load(path)[..., :4])
+    elif damage == "frames":
+        np.save(path, np.load(path)[:5])
+        np.save(path.with_suffix(".times.npy"), np.arange(5.0))
     elif damage == "times gone":
         path.with_suffix(".times.npy").unlink()
     else:
         np.save(path.with_suffix(".times.npy"), np.arange(3.0))
 
 
+DAMAGE = ["cut", "gone", "header", "archive", "floats", "shape", "frames", "times gone", "times short"]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_arrays_are_named_in_one_line(source, tmp_path, capsys, damage):
+    made = tmp_path / "made"
+    prepare("moving_gif", source, made)
+    broken(made / "test" / "00000-d.npy", damage)
+    assert main(["evaluate", "copy_last", "--data", "moving_gif", "--root", str(made), "--clips", "1"]) == 2
+    said = capsys.readouterr().err
+    assert "test/00000-d." in said
+    assert said.endswith("prepare the data set again\n")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("damage", ["header", "archive"])
+def test_a_damaged_array_of_the_source_is_named_in_one_line(source, tmp_path, capsys, damage):
+    np.save(source / "train" / "b.npy", np.zeros((12, 8, 8, 3), np.uint8))
+    (source / "train" / "b.gif").unlink()
+    broken(source / "train" / "b.npy", damage)
+    for words in (["inspect", str(source / "train" / "b.npy")], prepare_words(source, tmp_path)):
+        assert main(words) == 2
+        said = capsys.readouterr().err
+        assert "b.npy' cannot be read as an array" in said
+        assert said.count("\n") == 1
+
+
+def prepare_words(source, tmp_path):
+    return ["datasets", "prepare", "moving_gif", str(source), str(tmp_path / "made")]
+
+
+@pytest.mark.parametrize("lost", ["frames", "shape"])
+def test_an_entry_that_says_too_little_is_said_in_one_line(source, tmp_path, lost):
+    path = prepare("moving_gif", source, tmp_path / "made")
+    facts = json.loads(path.read_text())
+    del facts["clips"][1][lost]
+    path.write_text(json.dumps(facts))
+    with pytest.raises(InvalidInput, match="is not what 'vidode datasets prepare' writes") as refused:
+        open_dataset("moving_gif", "train", root=str(tmp_path / "made"))
+    assert "\n" not in str(refused.value)
+
+
 @pytest.mark.parametrize("finished", [True, False])
-@pytest.mark.parametrize("damage", ["cut", "changed", "gone", "times gone", "times short"])
+@pytest.mark.parametrize("damage", [*DAMAGE, "changed"])
 def test_damaged_arrays_are_converted_again(source, tmp_path, finished, damage):
     made = tmp_path / "made"
     if finished:

@@ -240,8 +240,41 @@ def broken(path, damage):
         path.write_bytes(path.read_bytes()[:-100])
     elif damage == "changed":
         path.write_bytes(path.read_bytes()[:-1] + b"\x99")
+    elif damage == "header":  # a dictionary that does not end
+        path.write_bytes(path.read_bytes().replace(b"}", b"(", 1))
+    elif damage == "archive":
+        np.savez(path.with_suffix(".npz"), frames=np.load(path))
+        path.with_suffix(".npz").replace(path)
+    elif damage == "other type":
+        np.save(path, np.load(path).astype(">f8"))
+    elif damage == "other shape":
+        np.save(path, np.load(path)[1:])
     else:
         path.unlink()
+
+
+@pytest.mark.parametrize("ending", [".npy", ".times.npy", ".extremes.npy"])
+@pytest.mark.parametrize("damage", ["cut", "gone", "header", "archive", "other type", "other shape"])
+def test_damaged_arrays_are_named_in_one_line(source, tmp_path, capsys, damage, ending):
+    prepare("hurricane", source, tmp_path / "made")
+    broken(tmp_path / "made" / "all" / f"00001-two{ending}", damage)
+    words = ["evaluate", "copy_last", "--data", "hurricane", "--root", str(tmp_path / "made"), "--option", "train=1"]
+    assert main([*words, "--clips", "1"]) == 2
+    said = capsys.readouterr().err
+    assert f"00001-two{ending}' " in said
+    assert said.endswith("prepare the data set again\n")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("damage", ["header", "archive"])
+def test_a_damaged_array_of_the_source_is_named_in_one_line(tmp_path, capsys, damage):
+    released(tmp_path / "source")
+    broken(tmp_path / "source" / "train" / "b.npy", damage)
+    assert main(["datasets", "prepare", "hurricane", str(tmp_path / "source"), str(tmp_path / "made")]) == 2
+    said = capsys.readouterr().err
+    assert "b.npy' cannot be read as an array" in said
+    assert said.endswith("copy it again\n")
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize("ending", [".npy", ".times.npy", ".extremes.npy"])
@@ -274,7 +307,9 @@ def test_one_storm_at_a_time_is_in_memory(source, tmp_path):
 def test_a_lost_array_is_named(source, tmp_path, ending):
     prepare("hurricane", source, tmp_path / "made")
     (tmp_path / "made" / "all" / f"00001-two{ending}").unlink()
-    with pytest.raises(InvalidInput, match=rf"00001-two{ending}' is missing or damaged; prepare the data set again"):
+    with pytest.raises(
+        InvalidInput, match=rf"00001-two{ending}' cannot be read as an array .*; prepare the data set again"
+    ):
         open_dataset("hurricane", "train", root=str(tmp_path / "made"), **STORMS)
 
 
@@ -328,7 +363,7 @@ def test_a_truncated_array_is_named_and_the_rest_goes_on(tmp_path):
     path = tmp_path / "source" / "train" / "b.npy"
     whole = path.read_bytes()
     path.write_bytes(whole[:-50])
-    with pytest.raises(InvalidInput, match=r"b\.npy' cannot be read as an array; copy it again"):
+    with pytest.raises(InvalidInput, match=r"b\.npy' cannot be read as an array .*; copy it again"):
         prepare("hurricane", tmp_path / "source", tmp_path / "made")
     before = arrays(tmp_path / "made")
     path.write_bytes(whole)
@@ -433,7 +468,7 @@ def test_a_wrong_option_is_corrected_in_the_same_folder(source, tmp_path):
     assert len(open_dataset("hurricane", "train", root=str(tmp_path / "made"), variables=["PSL"], **STORMS)) == 2
 
 
-@pytest.mark.parametrize("lost", ["names", "units", "place"])
+@pytest.mark.parametrize("lost", ["names", "units", "place", "frames", "shape"])
 def test_an_entry_that_says_too_little_is_said_in_one_line(source, tmp_path, lost):
     path = prepare("hurricane", source, tmp_path / "made")
     facts = json.loads(path.read_text())

@@ -481,6 +481,16 @@ def test_what_fails_half_way_leaves_nothing_in_the_cache(tmp_path):
     assert list((tmp_path / "cache").iterdir()) == []
 
 
+def test_what_is_damaged_in_the_cache_is_named(tmp_path):
+    path = tmp_path / "film"
+    path.write_text("one")
+    Reel(path, Preparation(), tmp_path / "cache", decoder(3, [])).footage()
+    kept = next((tmp_path / "cache").glob("*.frames.npy"))
+    kept.write_bytes(kept.read_bytes().replace(b"}", b"(", 1))
+    with pytest.raises(InvalidInput, match=r"frames\.npy' cannot be read .* remove .*cache', and it is decoded again"):
+        Reel(path, Preparation(), tmp_path / "cache", decoder(3, [])).footage()
+
+
 def test_windows_are_successive_frames_from_every_start(tmp_path):
     film(tmp_path / "train" / "a.mp4", frames=6)
     data = open_dataset("video_folder", "train", root=str(tmp_path))

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,7 +22,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from vidode.clip import Clip, InvalidInput
+from vidode.manifest import AGAIN
 from vidode.sources import Frame, open_source
+from vidode.sources.array_files import known_array, mapped_array
 
 Decode = Callable[[Path], Iterable[Frame]]
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -120,8 +122,8 @@ class Reel:
                 # The frames appear last: where they are, all is.
                 (Path(place) / "times.npy").replace(times)
                 (Path(place) / "frames.npy").replace(frames)
-        mapped = np.load(frames, mmap_mode="r", allow_pickle=False)
-        return Footage(mapped, np.load(times, allow_pickle=False))
+        again = f"remove {str(cache)!r}, and it is decoded again"
+        return Footage(mapped_array(frames, again), np.array(mapped_array(times, again)))
 
     def _store(self, place: Path) -> None:
         """Write frames.npy and times.npy, holding one frame in memory at a time."""
@@ -160,24 +162,18 @@ class Reel:
 
 
 class StoredReel:
-    """A clip that a preparation left: its frames (T, C, H, W) uint8 are mapped, not read."""
+    """A clip that a preparation left: its frames are mapped, not read. shape: theirs (T, C, H, W), as it was noted."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.preparation = path, Preparation()
+    def __init__(self, path: Path, shape: Sequence[int]) -> None:
+        self.path, self.shape, self.preparation = path, shape, Preparation()
 
     def forget(self) -> None:
         """There is nothing in memory."""
 
     def footage(self) -> Footage:
-        """All its frames. Raises `InvalidInput`, naming the file, where it is missing or damaged."""
-        try:
-            frames = np.load(self.path, mmap_mode="r", allow_pickle=False)
-            times = np.load(self.path.with_suffix(".times.npy"), allow_pickle=False)
-            if frames.ndim != 4 or times.shape != frames.shape[:1]:
-                raise ValueError(f"{frames.shape} frames, {times.shape} times")
-        except (OSError, ValueError, EOFError) as error:
-            raise InvalidInput(f"{str(self.path)!r} is missing or damaged; prepare the data set again") from error
-        return Footage(frames, times)
+        """All its frames. Raises `InvalidInput`, naming the file, for one missing, damaged or another than noted."""
+        times = known_array(self.path.with_suffix(".times.npy"), np.float64, self.shape[:1], AGAIN)
+        return Footage(known_array(self.path, np.uint8, self.shape, AGAIN), np.array(times))
 
 
 @dataclass(frozen=True, eq=False)

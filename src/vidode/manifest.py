@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,9 @@ from vidode.configuration import plain
 MANIFEST = "manifest.json"
 """In a folder that `vidode.preparation` made."""
 
+
+AGAIN = "prepare the data set again"
+"""What to do about arrays that are not what the manifest says."""
 
 JOURNAL = ".prepared.jsonl"
 """Of which data it is, and what is done so far, a line each, while there is no manifest yet."""
@@ -49,6 +52,14 @@ def not_ours(path: Path) -> InvalidInput:
     return InvalidInput(
         f"{str(path)!r} is not what 'vidode datasets prepare' writes, or is damaged; remove it or give another root"
     )
+
+
+def shape_of(root: Path, entry: Mapping[str, Any]) -> tuple[int, ...]:
+    """(T, C, H, W) of what an entry of a manifest says. Raises `InvalidInput` for one that does not say it."""
+    shape = [entry.get("frames"), *sizes] if isinstance(sizes := entry.get("shape"), list) else []
+    if len(shape) != 4 or not all(isinstance(length, int) for length in shape):
+        raise not_ours(root / MANIFEST)
+    return tuple(shape)
 
 
 def shaping(config: Any, free: Sequence[str]) -> dict[str, Any]:

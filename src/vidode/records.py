@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vidode.clip import InvalidInput
 from vidode.gridded import Array, Series
-from vidode.manifest import MANIFEST, not_ours
+from vidode.manifest import AGAIN, MANIFEST, not_ours, shape_of
+from vidode.sources.array_files import known_array
 
 WHOLE = "all"
 """In place of a split: the record is divided, or chosen from, when it is used."""
@@ -20,9 +21,13 @@ WHOLE = "all"
 
 @dataclass(frozen=True, eq=False)
 class StoredSeries:
-    """A series that a preparation left: what is known of it is read, its values are mapped. See `Series`."""
+    """A series that a preparation left: what is known of it is read, its values are mapped. See `Series`.
+
+    shape: of the values (T, C, H, W), as it was noted.
+    """
 
     path: Path
+    shape: tuple[int, ...]
     times: NDArray[np.float64]
     extremes: Array
     names: tuple[str, ...]
@@ -35,12 +40,9 @@ class StoredSeries:
     def values(self) -> Array:
         """(T, C, H, W), mapped anew each time: a set may have more files than may be open, and workers get a copy.
 
-        Raises `InvalidInput`, naming the file, where it is missing or damaged.
+        Raises `InvalidInput`, naming the file, where it is missing, damaged or another than was noted.
         """
-        values = _loaded(self.path, mapped=True)
-        if values.ndim != 4 or values.shape[:2] != (len(self), len(self.names)):
-            raise _damaged(self.path)
-        return values
+        return known_array(self.path, np.float32, self.shape, AGAIN)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,25 +74,25 @@ def stored_record(root: Path, entry: Mapping[str, Any]) -> Record:
     kinds = {"file": str, "split": str, "place": int, "names": list, "units": list}
     if not all(isinstance(entry.get(key), kind) for key, kind in kinds.items()):
         raise not_ours(root / MANIFEST)
-    path, names, units = root / entry["file"], tuple(entry["names"]), tuple(entry["units"])
-    return Record(path.stem, lambda: stored_series(path, names, units), entry["split"], entry["place"])
+    path, shape = root / entry["file"], shape_of(root, entry)
+    names, units = tuple(entry["names"]), tuple(entry["units"])
+    if len(names) != shape[1]:
+        raise not_ours(root / MANIFEST)
+    read = partial(stored_series, path, shape, names, units)
+    return Record(path.stem, read, entry["split"], entry["place"], (path,))
 
 
-def stored_series(path: Path, names: tuple[str, ...], units: tuple[str, ...]) -> StoredSeries:
-    """A series whose values are in `path`. Raises `InvalidInput`, naming the file, for one missing or damaged."""
-    _, *others = arrays_of(path)
-    times, extremes = (_loaded(each, mapped=False) for each in others)
-    if times.ndim != 1 or extremes.shape != (len(times), 2, len(names)):
-        raise _damaged(path)
-    return StoredSeries(path, times, extremes, names, units)
+def stored_series(path: Path, shape: tuple[int, ...], names: tuple[str, ...], units: tuple[str, ...]) -> StoredSeries:
+    """A series whose values (T, C, H, W) are in `path`.
 
-
-def _loaded(path: Path, *, mapped: bool) -> NDArray[Any]:
-    try:
-        return np.asanyarray(np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
-        raise _damaged(path) from error
-
-
-def _damaged(path: Path) -> InvalidInput:
-    return InvalidInput(f"{str(path)!r} is missing or damaged; prepare the data set again")
+    Raises `InvalidInput`, naming the file, for one that is missing, damaged or another than was noted.
+    """
+    _, times, extremes = arrays_of(path)
+    return StoredSeries(
+        path,
+        shape,
+        np.array(known_array(times, np.float64, shape[:1], AGAIN)),
+        np.array(known_array(extremes, np.float32, (shape[0], 2, len(names)), AGAIN)),
+        names,
+        units,
+    )

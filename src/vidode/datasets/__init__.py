@@ -21,7 +21,7 @@ from vidode.clip import Clip, InvalidInput, Meaning
 from vidode.configuration import catalog, configure, member, require_at_least
 from vidode.footage import Decode, Preparation, Reel, StoredReel, Take
 from vidode.gridded import Array, Scaling, Series
-from vidode.manifest import is_prepared, read_manifest, require_finished, shaping
+from vidode.manifest import is_prepared, read_manifest, require_finished, shape_of, shaping
 from vidode.records import Record, stored_record
 
 Split = Literal["train", "validation", "test"]
@@ -171,7 +171,8 @@ class RecordedDataset(FileDataset):
 
     def _stored(self, root: Path) -> list[Take]:
         """The clips that a preparation left."""
-        return [Take(StoredReel(root / each["file"])) for each in self.prepared(root) if each["split"] == self.split]
+        ours = [entry for entry in self.prepared(root) if entry["split"] == self.split]
+        return [Take(StoredReel(root / entry["file"], shape_of(root, entry))) for entry in ours]
 
     def reel(self, path: Path, preparation: Preparation, decode: Decode | None = None) -> Reel:
         """A file of this data set."""

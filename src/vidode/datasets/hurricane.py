@@ -20,6 +20,7 @@ from vidode.datasets import FieldDataset, Split, Splits, clip_of, existing_root,
 from vidode.footage import arrays_of
 from vidode.gridded import Array, Scaling, Series, grid_file, stacked, variable
 from vidode.records import WHOLE, Record, StoredSeries
+from vidode.sources.array_files import mapped_array
 from vidode.storms import Share, Span, Storm, Timeline, read_tracks
 
 TRACKS = "tracks.csv"
@@ -158,10 +159,7 @@ def _array_records(config: HurricaneConfig, root: Path, split: str) -> list[Reco
 
 
 def _from_array(config: HurricaneConfig, path: Path) -> Series:
-    try:
-        values = np.load(path, allow_pickle=False).astype(np.float32)
-    except (OSError, ValueError, EOFError) as error:
-        raise InvalidInput(f"{str(path)!r} cannot be read as an array; copy it again") from error
+    values = np.array(mapped_array(path, "copy it again"), np.float32)
     if values.ndim != 4:
         raise InvalidInput(f"{str(path)!r} has shape {values.shape}; expected (T, C, H, W)")
     _require_unit(path, values)

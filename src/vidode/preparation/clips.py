@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from vidode.clip import InvalidInput
 from vidode.datasets import RecordedDataset
-from vidode.footage import Take
+from vidode.footage import StoredReel, Take
 from vidode.preparation.pieces import Entry, Groups, Piece, checksum, facts_of, save, short_hash
 
 
@@ -54,12 +55,10 @@ class ClipPiece(Piece):
         if "sha256" not in entry:
             return True
         try:
-            frames, times = (np.load(each, mmap_mode="r", allow_pickle=False) for each in (path, _times_of(path)))
-        except (OSError, ValueError, EOFError):
+            stored = StoredReel(path, (entry["frames"], *entry.get("shape", []))).footage()
+        except InvalidInput:
             return False
-        is_shaped = frames.dtype == np.uint8 and list(frames.shape) == [entry["frames"], *entry.get("shape", [])]
-        is_timed = times.shape == (entry["frames"],) and bool(np.all(np.diff(times) > 0))
-        return is_shaped and is_timed and checksum(frames) == entry["sha256"]
+        return bool(np.all(np.diff(stored.times) > 0)) and checksum(stored.frames) == entry["sha256"]
 
     def is_kept(self, entry: Entry) -> bool:
         """Where it is long enough."""

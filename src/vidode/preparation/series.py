@@ -52,14 +52,11 @@ class SeriesPiece(Piece):
     def is_whole(self, path: Path, entry: Entry) -> bool:
         """Whether the three arrays are what was noted of them."""
         try:
-            arrays = _arrays(stored_series(path, tuple(entry["names"]), tuple(entry["units"])))
+            shape, names, units = ((*entry[key],) for key in ("shape", "names", "units"))
+            arrays = _arrays(stored_series(path, (entry["frames"], *shape), names, units))
         except (InvalidInput, KeyError, TypeError):  # the entry may be damaged, too
             return False
-        is_same = (entry.get("place"), list(arrays[0].shape)) == (
-            self.record.place,
-            [entry["frames"], *entry.get("shape", [])],
-        )
-        return is_same and checksum(*arrays) == entry.get("sha256")
+        return entry.get("place") == self.record.place and checksum(*arrays) == entry.get("sha256")
 
     def is_kept(self, entry: Entry) -> bool:
         """Short ones, too: their extremes count for the scaling."""

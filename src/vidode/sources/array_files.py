@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +19,11 @@ from torch import Tensor
 from vidode.clip import InvalidInput
 
 LAYOUTS = ("TCHW", "THWC")
+DAMAGE = (
+    *(ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile, zlib.error, RuntimeError),
+    *(tokenize.TokenError, SyntaxError, TypeError, OverflowError),  # NumPy reads a header as Python
+)
+"""What reading a damaged file raises."""
 SMALL_KEYS = ("times", "layout", "value_range", "units", "channels", "clock", "frame_gap")
 
 
@@ -26,15 +33,28 @@ def beside(path: Path) -> Path:
 
 
 @contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong with a file into one line about it."""
+def readable(path: Path, instead: str = "expected .npy or .npz") -> Iterator[None]:
+    """Turn whatever goes wrong with a file into one line about it, which ends with what to do."""
     try:
         yield
-    except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         if isinstance(error, InvalidInput):
             raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InvalidInput(f"{str(path)!r} cannot be read as an array ({reason}); expected .npy or .npz") from error
+        said = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        reason = said.splitlines()[0] if said else type(error).__name__
+        raise InvalidInput(f"{str(path)!r} cannot be read as an array ({reason}); {instead}") from error
+
+
+def mapped_array(path: Path, instead: str) -> NDArray[Any]:
+    """The numbers of an .npy file, mapped and not read.
+
+    Raises `InvalidInput`, naming the file and ending with what to do, for one that is missing, damaged or no .npy file.
+    """
+    with readable(path, instead), path.open("rb") as file:
+        shape, fortran, dtype = _header(file)
+        if dtype.kind not in "buif":
+            raise ValueError(f"type {dtype}, not real numbers")
+        return np.memmap(file, dtype, "r", file.tell(), shape, "F" if fortran else "C")
 
 
 def keys(path: Path) -> list[str]:
@@ -61,14 +81,30 @@ def stored(path: Path, name: str) -> Iterator[tuple[IO[bytes], tuple[int, ...], 
             file: IO[bytes] = stack.enter_context(stack.enter_context(zipfile.ZipFile(path)).open(f"{name}.npy"))
         else:
             file = stack.enter_context(path.open("rb"))
-        version = np.lib.format.read_magic(file)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read_header(file)
+        shape, fortran, dtype = _header(file)
         if dtype.hasobject or dtype.kind not in "buif":
             raise InvalidInput(f"{str(path)!r}: {name} is of type {dtype}; expected real numbers")
         if fortran and len(shape) > 1:
             raise InvalidInput(f"{str(path)!r}: {name} is in Fortran order; save numpy.ascontiguousarray of it")
         yield file, shape, dtype
+
+
+def known_array(path: Path, kind: type[np.generic], shape: Sequence[int], instead: str) -> NDArray[Any]:
+    """The same of an array whose type and shape are known. Raises `InvalidInput` for another, too."""
+    values = mapped_array(path, instead)
+    if values.dtype != kind or values.shape != tuple(shape):
+        raise InvalidInput(
+            f"{str(path)!r} is {values.dtype} of shape {values.shape}; expected {np.dtype(kind)} of {tuple(shape)}:"
+            f" {instead}"
+        )
+    return values
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether it is in Fortran order, and type of an .npy file, which is then read up to its first value."""
+    version = np.lib.format.read_magic(file)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read_header(file)
 
 
 def each(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], layout: str) -> Iterator[Tensor]:
