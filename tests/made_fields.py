@@ -45,12 +45,14 @@ def write_storm(folder, name, values):
         file.createVariable(name.rstrip("05").lower(), "f4", ("timestep", "lat", "lon"))[:] = values
 
 
-def write_era5(path, hours=10, times="time", name="t2m"):
+def write_era5(path, hours=10, times="time", name="t2m", at=None):
+    """at: the hours, -1 for a date that is missing; by default one after the other."""
     with h5netcdf.File(path, "w") as file:
         file.dimensions = {times: hours, "latitude": 4, "longitude": 6}
         file.create_variable("latitude", ("latitude",), "f4", data=np.arange(4.0))
-        time = file.create_variable(times, (times,), "i8", data=np.arange(hours))
+        time = file.create_variable(times, (times,), "i8", data=np.arange(hours) if at is None else np.array(at))
         time.attrs["units"] = "hours since 2019-03-01"
+        time.attrs["_FillValue"] = np.int64(-1)
         values = np.arange(hours * 24, dtype=np.float32).reshape(hours, 4, 6)
         field = file.create_variable(name, (times, "latitude", "longitude"), "f4", data=values)
         field.attrs["units"] = "K"

@@ -453,6 +453,16 @@ def test_times_that_do_not_increase_are_refused(tmp_path):
         prepare("radar", tmp_path / "source", tmp_path / "made")
 
 
+def test_times_of_a_prepared_record_are_looked_at_too(tmp_path):
+    (tmp_path / "hours").mkdir()
+    write_era5(tmp_path / "hours" / "a.nc")
+    prepare("era5", tmp_path / "hours", tmp_path / "made")
+    path = tmp_path / "made" / "all" / "00000-era5.times.npy"
+    np.save(path, np.maximum(np.load(path), 3600.0))
+    with pytest.raises(InvalidInput, match=r"made/all': times\[0\] = 3600\.0 is followed by"):
+        open_dataset("era5", "train", root=str(tmp_path / "made"), train=6)
+
+
 @pytest.mark.parametrize("name", ["hurricane", "era5"])
 def test_half_prepared_fields_are_no_data(source, tmp_path, name):
     with pytest.raises(KeyboardInterrupt):

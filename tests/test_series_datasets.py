@@ -108,6 +108,21 @@ def test_era5_has_true_times_and_units(tmp_path, times):
     assert data.series.units == ("K",)
 
 
+@pytest.mark.parametrize(
+    ("at", "message"),
+    [
+        ((0, 1, 2, 2, 4, 5, 6, 7), r"times\[2\] = 7200\.0 is followed by times\[3\] = 7200\.0; expected strictly"),
+        ((0, 1, 2, 3, 4, -1, 6, 7), r"time 5 is nan; expected a finite number"),
+        ((-1, 1, 2, 3, 4, 5, 6, 7), r"time 0 is nan; expected a finite number"),
+    ],
+)
+def test_times_that_are_repeated_or_missing_are_refused_when_it_is_opened(tmp_path, at, message):
+    write_era5(tmp_path / "a.nc", hours=8, at=at)
+    for split in ("train", "test"):
+        with pytest.raises(InvalidInput, match=f"era5 in .*: {message}"):
+            open_dataset("era5", split, root=str(tmp_path), train=6, frames=2)
+
+
 def test_era5_says_which_file_and_which_variables_there_are(tmp_path):
     write_era5(tmp_path / "a.nc")
     with pytest.raises(InvalidInput, match="no variable 'u10'; it has t2m"):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vidode.clip import InvalidInput, as_times, require_increasing
 from vidode.gridded import Array, Series
 from vidode.manifest import AGAIN, MANIFEST, not_ours, shape_of
 from vidode.sources.array_files import known_array
@@ -96,3 +97,14 @@ def stored_series(path: Path, shape: tuple[int, ...], names: tuple[str, ...], un
         names,
         units,
     )
+
+
+def require_times(record: Record, series: Series | StoredSeries) -> None:
+    """Raise `InvalidInput`, naming the record, for one without fields, and for times that do not increase."""
+    where = f"{record.name} in {str(record.files[0].parent)!r}"
+    if not len(series):
+        raise InvalidInput(f"{where} has no fields; expected at least one: copy it again")
+    try:
+        require_increasing(as_times(series.times))
+    except InvalidInput as error:
+        raise InvalidInput(f"{where}: {error}") from error

@@ -22,7 +22,7 @@ from vidode.configuration import catalog, configure, member, require_at_least
 from vidode.footage import Decode, Preparation, Reel, StoredReel, Take
 from vidode.gridded import Array, Scaling, Series
 from vidode.manifest import is_prepared, read_manifest, require_finished, shape_of, shaping
-from vidode.records import Record, stored_record
+from vidode.records import Record, require_times, stored_record
 
 Split = Literal["train", "validation", "test"]
 Splits = tuple[Split | Literal["all"], ...]
@@ -211,7 +211,9 @@ class SeriesDataset(FieldDataset):
 
     def __init__(self, config: Any, split: Split) -> None:
         super().__init__(config, split)
-        self.series = self.opened(existing_root(config, self.downloads))[0].read()
+        record = self.opened(existing_root(config, self.downloads))[0]
+        self.series = record.read()
+        require_times(record, self.series)
         count, extremes = len(self.series), self.series.extremes
         if not 0 < config.train < count:
             raise InvalidInput(f"train is {config.train} of {count} frames; expected some of them, not all")

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from vidode.clip import InvalidInput, as_times, require_increasing
+from vidode.clip import InvalidInput
 from vidode.datasets import FieldDataset
 from vidode.gridded import Series
 from vidode.preparation.pieces import Entry, Groups, Piece, checksum, facts_of, incomplete, save, short_hash
-from vidode.records import WHOLE, Record, StoredSeries, arrays_of, stored_series
+from vidode.records import WHOLE, Record, StoredSeries, arrays_of, require_times, stored_series
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class SeriesPiece(Piece):
     def store(self, path: Path) -> Entry:
         """Raises `InvalidInput` for a record without fields, and for times that do not increase, too."""
         series = self.record.read()
-        _require_times(self.record, series)
+        require_times(self.record, series)
         path.parent.mkdir(parents=True, exist_ok=True)
         for each, values in zip(arrays_of(path), _arrays(series), strict=True):
             save(each, values)
@@ -92,13 +92,3 @@ def series_pieces(kind: type[FieldDataset], config: Any, source: Path, *, partia
 def _arrays(series: Series | StoredSeries) -> tuple[np.ndarray[Any, Any], ...]:
     """What is stored, in the order of `arrays_of`."""
     return series.values, series.times, series.extremes
-
-
-def _require_times(record: Record, series: Series | StoredSeries) -> None:
-    where = f"{record.name} in {str(record.files[0].parent)!r}"
-    if not len(series):
-        raise InvalidInput(f"{where} has no fields; expected at least one: copy it again")
-    try:
-        require_increasing(as_times(series.times))
-    except InvalidInput as error:
-        raise InvalidInput(f"{where}: {error}") from error
