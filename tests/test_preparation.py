@@ -300,9 +300,12 @@ def test_arrays_of_clips_that_have_gone_are_removed(source, tmp_path):
     ]
 
 
-def test_short_clips_count_as_there_and_are_left_out(source, tmp_path):
-    animation(source / "train" / "b.gif", 8)
-    facts = json.loads(prepare("moving_gif", source, tmp_path / "made").read_text())
+def test_short_clips_count_as_there_are_left_out_and_named(source, tmp_path, capsys):
+    animation(source / "train" / "b.gif", 5)
+    assert main(prepare_words(source, tmp_path)) == 0
+    assert "1 shorter than 10 frames, left out: train/b.gif\n" in capsys.readouterr().out
+    facts = json.loads((tmp_path / "made" / MANIFEST).read_text())
+    assert facts["short"] == {"10": ["train/b.gif"]}
     assert facts["counts"]["train"]["clips"] == 2
     assert len(open_dataset("moving_gif", "train", root=str(tmp_path / "made"))) == 2
     assert not list((tmp_path / "made").rglob("*-b.*"))

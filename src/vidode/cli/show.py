@@ -49,11 +49,16 @@ def models(markdown: bool = False) -> None:
 
 
 def prepared(manifest: Path) -> None:
-    """How much of each split there is, beside what the paper counts, and how to use it."""
-    for split, count in json.loads(manifest.read_text())["counts"].items():
+    """How much of each split there is, beside what the paper counts, what was left out, and how to use it."""
+    from vidode.preparation.pieces import some_of
+
+    facts = json.loads(manifest.read_text())
+    for split, count in facts["counts"].items():
         stated = f" (the Vid-ODE paper states {count['stated']} videos)" if "stated" in count else ""
         parts = "{clips} clips of {videos} videos" if "clips" in count else "{records} records of {frames} frames"
         text(f"{split}: {parts.format(**count)}{stated}\n")
+    for least, files in facts["short"].items():
+        text(f"{len(files)} shorter than {least} frames, left out: {some_of(files)}\n")
     text(f"{manifest}: the manifest; use --root {manifest.parent}\n")
 
 

@@ -24,8 +24,8 @@ from vidode.preparation.series import series_pieces
 
 Report = Callable[[str, int, int], None]
 """Told the piece that was converted, how many are done, and of how many."""
-Kept = Mapping[str, Sequence[tuple[Entry, Piece]]]
-"""What is known of the pieces of each split that belong to the data set."""
+Known = Mapping[str, Sequence[tuple[Entry, Piece]]]
+"""What is known of the pieces of each split."""
 
 
 def prepare(
@@ -57,10 +57,13 @@ def prepare(
     journal = Journal(target, kind, facts)
     groups = _groups(kind, name, config, source, partial)
     _require_some(groups, kind, source, partial)
-    kept = _convert(journal, groups, report)
+    known = _convert(journal, groups, report)
+    kept = {split: [each for each in parts if each[1].is_kept(each[0])] for split, parts in known.items()}
     _require_some(kept, kind, source, partial)
     clips = [entry for parts in kept.values() for entry, _ in parts]
-    journal.finish({**facts, "partial": partial, "counts": _counts(kind, kept), "clips": clips})
+    journal.finish(
+        {**facts, "partial": partial, "counts": _counts(kind, kept), "short": _short(known, source), "clips": clips}
+    )
     return target / MANIFEST
 
 
@@ -96,7 +99,7 @@ def _require_whole(kind: type[RecordedDataset], name: str, source: Path) -> None
             )
 
 
-def _require_some(found: Groups | Kept, kind: type[FileDataset], source: Path, partial: bool) -> None:
+def _require_some(found: Groups | Known, kind: type[FileDataset], source: Path, partial: bool) -> None:
     """Raise `InvalidInput` where a split is empty, or, of a part, all of them are."""
     empty = [split for split in found if not found[split]]
     if empty and (not partial or len(empty) == len(found)):
@@ -104,19 +107,28 @@ def _require_some(found: Groups | Kept, kind: type[FileDataset], source: Path, p
         raise InvalidInput(f"{str(source)!r} holds no clips of {of}; {kind.downloads}")
 
 
-def _convert(journal: Journal, groups: Groups, report: Report) -> Kept:
-    """What is known of every piece of the data set, converted where it is not yet."""
-    kept: dict[str, list[tuple[Entry, Piece]]] = {split: [] for split in groups}
+def _convert(journal: Journal, groups: Groups, report: Report) -> Known:
+    """What is known of every piece, converted where it is not yet."""
+    known: dict[str, list[tuple[Entry, Piece]]] = {split: [] for split in groups}
     first: tuple[Entry, Piece] | None = None
     everything = [(split, piece) for split, pieces in groups.items() for piece in pieces]
     for done, (split, piece) in enumerate(everything, start=1):
         entry = journal.known(piece) or journal.convert(piece, split)
         piece.forget()
+        known[split].append((entry, piece))
         if piece.is_kept(entry):
-            kept[split].append((entry, piece))
             _require_one_shape(first := first or (entry, piece), (entry, piece))
         report(piece.file, done, len(everything))
-    return kept
+    return known
+
+
+def _short(known: Known, source: Path) -> dict[str, list[str]]:
+    """What was left out, by the frames that it has to have."""
+    short: dict[str, list[str]] = {}
+    for entry, piece in (each for parts in known.values() for each in parts):
+        if not piece.is_kept(entry):
+            short.setdefault(str(piece.least), []).append(piece.source.relative_to(source).as_posix())
+    return short
 
 
 def _require_one_shape(first: tuple[Entry, Piece], other: tuple[Entry, Piece]) -> None:
@@ -129,7 +141,7 @@ def _require_one_shape(first: tuple[Entry, Piece], other: tuple[Entry, Piece]) -
         )
 
 
-def _counts(kind: type[FileDataset], kept: Kept) -> dict[str, dict[str, int]]:
+def _counts(kind: type[FileDataset], kept: Known) -> dict[str, dict[str, int]]:
     """How much each split has, and all together, beside the videos that the paper states."""
     groups = [*((split,) for split in kept), tuple(kept)]
     stated: dict[tuple[str, ...], int] = {

@@ -17,7 +17,7 @@ from vidode.preparation.pieces import Entry, Groups, Piece, checksum, facts_of, 
 
 @dataclass(frozen=True, eq=False)
 class ClipPiece(Piece):
-    """A take. least: frames that it has to have. is_last: of its reel."""
+    """A take. is_last: of its reel."""
 
     file: str
     take: Take
@@ -59,10 +59,6 @@ class ClipPiece(Piece):
         except InvalidInput:
             return False
         return bool(np.all(np.diff(stored.times) > 0)) and checksum(stored.frames) == entry["sha256"]
-
-    def is_kept(self, entry: Entry) -> bool:
-        """Where it is long enough."""
-        return bool(entry["frames"] >= self.least)
 
     def forget(self) -> None:
         """A reel is decoded once for all of its takes, which follow each other."""

@@ -23,10 +23,12 @@ COMPANIONS = (".npy", ".times.npy", ".extremes.npy")
 class Piece(ABC):
     """What is converted at once. file: its arrays' name in the target, such as train/00000-a.npy.
 
-    one_size: how to have frames of one (C, H, W), for a source that has them of several.
+    least: frames that it has to have, to belong to the data set. one_size: how to have frames of one (C, H, W), for a
+    source that has them of several.
     """
 
     file: str
+    least: int
     one_size: ClassVar[str]
 
     @property
@@ -49,9 +51,9 @@ class Piece(ABC):
     def is_whole(self, path: Path, entry: Entry) -> bool:
         """Whether its arrays are what was noted of them."""
 
-    @abstractmethod
     def is_kept(self, entry: Entry) -> bool:
-        """Whether it belongs to the data set, of which it may turn out to be too short a part."""
+        """Whether it belongs to the data set, for which it may turn out to be too short."""
+        return bool(entry["frames"] >= self.least)
 
     @abstractmethod
     def forget(self) -> None:
@@ -96,9 +98,13 @@ def facts_of(files: Iterable[Path]) -> list[tuple[str, int, int]]:
     return [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
 
 
+def some_of(words: Sequence[str]) -> str:
+    """The first five, and how many more there are."""
+    return ", ".join(words[:5]) + (f" and {len(words) - 5} more" if len(words) > 5 else "")
+
+
 def incomplete(source: Path, lacking: Sequence[str], downloads: str) -> InvalidInput:
     """That a source lacks something, naming the first five."""
-    some = ", ".join(lacking[:5]) + (f" and {len(lacking) - 5} more" if len(lacking) > 5 else "")
     return InvalidInput(
-        f"{str(source)!r} lacks {some}; copy them there, or prepare what is there (--partial): {downloads}"
+        f"{str(source)!r} lacks {some_of(lacking)}; copy them there, or prepare what is there (--partial): {downloads}"
     )

@@ -18,10 +18,14 @@ from vidode.records import WHOLE, Record, StoredSeries, arrays_of, require_times
 
 @dataclass(frozen=True, eq=False)
 class SeriesPiece(Piece):
-    """A record, which is read into memory while it is stored, and no longer."""
+    """A record, which is read into memory while it is stored, and no longer.
+
+    Short ones are kept, too: their extremes count for the scaling.
+    """
 
     file: str
     record: Record
+    least: int = 0
     one_size = "copy it again, or remove it"
 
     @property
@@ -57,10 +61,6 @@ class SeriesPiece(Piece):
         except (InvalidInput, KeyError, TypeError):  # the entry may be damaged, too
             return False
         return entry.get("place") == self.record.place and checksum(*arrays) == entry.get("sha256")
-
-    def is_kept(self, entry: Entry) -> bool:
-        """Short ones, too: their extremes count for the scaling."""
-        return True
 
     def forget(self) -> None:
         """Nothing is kept in memory."""
