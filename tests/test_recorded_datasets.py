@@ -151,7 +151,7 @@ def whole_penn(penn, monkeypatch):
 def test_actions_of_a_whole_source_are_prepared(whole_penn, made):
     prepare("penn_action", whole_penn, made, {"size": 8, "actions": ["squat"]})
     assert len(open_dataset("penn_action", "train", root=str(made), size=8, actions=["squat"])) == 1
-    with pytest.raises(InvalidInput, match="no clip shows the action 'bwl'; did you mean 'bowl'"):
+    with pytest.raises(InvalidInput, match="has no clip of the action 'bwl'; did you mean 'bowl'"):
         prepare("penn_action", whole_penn, made.with_name("other"), {"actions": ["bwl"]})
 
 
@@ -247,6 +247,13 @@ def test_people_are_chosen_and_in_one_split(kth):
         open_dataset("kth", "test", root=str(kth), test=[7], validation=[])
 
 
+def test_an_action_that_is_in_no_table_is_named(kth, made):
+    with pytest.raises(InvalidInput, match=r"sequences\.txt' has no clip of the action 'walk'; did you mean 'walking'"):
+        open_dataset("kth", "validation", root=str(kth), actions=["boxing", "walk"])
+    with pytest.raises(InvalidInput, match="has no clip of the action 'walk'"):
+        prepare("kth", kth, made, {"actions": ["boxing", "walk"]}, partial=True)
+
+
 def test_the_owners_default_split_has_sixteen_people_and_nine(kth):
     config = open_dataset("kth", "test", root=str(kth)).config
     assert (len(config.train) + len(config.validation), len(config.test)) == (16, 9)
@@ -336,8 +343,8 @@ def test_ucf_clips_are_videos_by_action(ucf101):
     assert len(data) == 2
     assert data.clip(0).frames.shape == (3, 3, 16, 16)
     assert levels(data.clip(0)) == [0, 1, 2]
-    with pytest.raises(InvalidInput, match="no action 'Diving'; expected some of Biking, Bowling"):
-        open_dataset("ucf101", "train", root=str(ucf101), actions=["Diving"])
+    with pytest.raises(InvalidInput, match="no clip of the action 'Juggling'; expected one of Biking, Bowling"):
+        open_dataset("ucf101", "train", root=str(ucf101), actions=["Juggling"])
 
 
 def test_ucf_clips_of_another_size_and_twice_the_same_are_refused(ucf101):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidode.clip import Clip, InvalidInput, Meaning
-from vidode.configuration import catalog, configure, member, require_at_least
+from vidode.configuration import catalog, closest, configure, member, require_at_least
 from vidode.footage import Decode, Preparation, Reel, StoredReel, Take
 from vidode.gridded import Array, Scaling, Series
 from vidode.manifest import is_prepared, read_manifest, require_finished, shape_of, shaping
@@ -303,6 +303,14 @@ def videos_by_name(paths: Iterable[Path]) -> dict[str, Path]:
             raise InvalidInput(f"{str(found[path.stem])!r} and {str(path)!r} are the same clip; remove one of them")
         found[path.stem] = path
     return found
+
+
+def require_actions(wanted: Iterable[str], known: Iterable[str], where: Path) -> None:
+    """Raise `InvalidInput`, naming the closest, for an action that no clip below `where` shows."""
+    present = sorted(set(known))
+    unknown = [action for action in wanted if action not in present]
+    if present and unknown:
+        raise InvalidInput(f"{str(where)!r} has no clip of the action {unknown[0]!r}; {closest(unknown[0], present)}")
 
 
 def require_series(config: Any) -> None:

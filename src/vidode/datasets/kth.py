@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from vidode.clip import InvalidInput
-from vidode.datasets import RecordedDataset, Split, Splits, videos_by_name
+from vidode.datasets import RecordedDataset, Split, Splits, require_actions, videos_by_name
 from vidode.footage import Preparation, Take, arrays_of, at_rate, decode_sized
 
 TABLES = ("sequences.txt", "00sequences.txt")
@@ -87,7 +87,10 @@ class Kth(RecordedDataset):
     )
 
     def find(self, root: Path) -> list[Take]:
-        """In the table's order. A video that is not there is left out, as one is missing from the owners' own set."""
+        """In the table's order. A video that is not there is left out, as one is missing from the owners' own set.
+
+        Raises `InvalidInput` for a root with neither a table nor arrays, and for an action that the table lacks.
+        """
         table = _table_of(root)
         preparation = Preparation(self.config.size, self.config.channels, grey=True)
         if table is None and _is_arrays(root):
@@ -96,9 +99,10 @@ class Kth(RecordedDataset):
             return [Take(self.reel(path, preparation, at_rate(RATE))) for path in arrays_of(root, self.split)]
         if table is None:
             raise InvalidInput(f"{str(root)!r} has no {' or '.join(TABLES)}; {self.downloads}")
-        files = _videos_below(root)
+        files, listed = _videos_below(root), read_table(table)
+        require_actions(self.config.actions, (sequence.action for sequence in listed), table)
         takes = []
-        for sequence in read_table(table):
+        for sequence in listed:
             path = _file_of(sequence, files)
             if path is not None and self._is_ours(sequence):
                 reel = self.reel(path, preparation, partial(decode_sized, size=SIZE))

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from vidode.clip import InvalidInput
-from vidode.configuration import closest
-from vidode.datasets import RecordedDataset, Split
+from vidode.datasets import RecordedDataset, Split, require_actions
 from vidode.footage import Preparation, Take, arrays_of, at_rate
 
 RATE = Fraction(25)
@@ -61,7 +60,7 @@ class PennAction(RecordedDataset):
         preparation, decode = Preparation(self.config.size, self.config.channels), at_rate(RATE)
         if (root / "frames").is_dir():
             labels = {path: read_label(_label_of(root, path)) for path in _folders(root)}
-            self._require_actions({label.action for label in labels.values()})
+            require_actions(self.config.actions, (label.action for label in labels.values()), root)
             ours = [path for path, label in labels.items() if self._is_ours(label)]
             return [Take(self.reel(path, preparation, decode)) for path in ours]
         if self.config.actions:
@@ -90,11 +89,6 @@ class PennAction(RecordedDataset):
     def _is_ours(self, label: Label) -> bool:
         wanted = not self.config.actions or label.action in self.config.actions
         return wanted and label.train == (self.split == "train")
-
-    def _require_actions(self, known: set[str]) -> None:
-        unknown = [action for action in self.config.actions if action not in known]
-        if known and unknown:
-            raise InvalidInput(f"no clip shows the action {unknown[0]!r}; {closest(unknown[0], sorted(known))}")
 
 
 def _folders(root: Path) -> list[Path]:

@@ -8,8 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from vidode.clip import InvalidInput
-from vidode.datasets import RecordedDataset, videos_by_name
+from vidode.datasets import RecordedDataset, require_actions, videos_by_name
 from vidode.footage import Preparation, Take, decode_sized
 
 NAME = re.compile(r"v_(?P<action>\w+)_g(?P<group>\d\d)_c\d\d\.(avi|mp4)", re.IGNORECASE)
@@ -49,10 +48,8 @@ class Ucf101(RecordedDataset):
     def find(self, root: Path) -> list[Take]:
         """In order of name. Raises `InvalidInput` for an action of which there is no file."""
         named = {path: match for path in _clips_below(root) if (match := NAME.fullmatch(path.name))}
-        wanted, present = set(self.config.actions), {match["action"] for match in named.values()}
-        if wanted - present:
-            known = ", ".join(sorted(present)) or "none, for it holds no clips"
-            raise InvalidInput(f"{str(root)!r} has no action {min(wanted - present)!r}; expected some of {known}")
+        wanted = self.config.actions
+        require_actions(wanted, (match["action"] for match in named.values()), root)
         preparation = Preparation(self.config.size, self.config.channels)
         return [
             Take(self.reel(path, preparation, partial(decode_sized, size=SIZE)))
