@@ -7,6 +7,7 @@ import torch
 from made_fields import track, write_fields
 from vidode.clip import InvalidInput
 from vidode.datasets import open_dataset
+from vidode.storms import read_tracks
 
 
 @pytest.fixture
@@ -80,7 +81,17 @@ def test_arrays_of_the_released_code_have_the_same_rows_added(tmp_path):
         (lambda root: with_point(root, "1996-02-27T00,91,131"), r"line \d+, .* a latitude from -90 to 90"),
         (lambda root: with_point(root, "1996-02-27T00,nan,131"), r"line \d+, .* a latitude"),
         (lambda root: with_point(root, "1996-02-27T00,12,inf"), r"line \d+, .* a latitude"),
-        (lambda root: with_point(root, ",12,131"), r"line \d+, .* expected a time"),
+        (lambda root: with_point(root, ",12,131"), r"line \d+, .* a time such as"),
+        (lambda root: with_point(root, "now,12,131"), r"line \d+, .* a time such as"),
+        (lambda root: with_point(root, "2000-01,12,131"), r"line \d+, .* a time such as"),
+        (lambda root: with_point(root, "1996-02-27,12,131"), r"line \d+, .* a time such as"),
+        (lambda root: with_point(root, "1996-02-27T00:00+01:00,12,131"), r"line \d+, .* a time such as .* \(UTC\)"),
+        (lambda root: with_point(root, "1996-02-30T00:00,12,131"), r"line \d+, .* a time such as"),
+        (lambda root: with_point(root, "1996-02-27T00,12,131", " "), r"line \d+, .* expected the storm's name"),
+        (
+            lambda root: (root / "tracks.csv").unlink(),
+            r"has no tracks\.csv, and no arrays in train/ and test/; the CAM5",
+        ),
         (
             lambda root: (root / "fields" / "b.nc").unlink(),
             r"no field is there of storm two \(after 1996-02-28T03 to 1996-02-28T18\)",
@@ -101,9 +112,19 @@ def test_what_is_incomplete_is_refused_in_one_line(root, change, message):
     assert "\n" not in str(refused.value)
 
 
-def with_point(root, point):
+def with_point(root, point, storm="odd"):
     with (root / "tracks.csv").open("a") as file:
-        file.write(f"odd,{point}\n")
+        file.write(f"{storm},{point}\n")
+
+
+@pytest.mark.parametrize("form", ["{}", "{}:00", "{}:00:00Z", " {}:00:00.000 "])
+def test_times_are_told_to_the_hour_or_finer(root, form):
+    header, *lines = (root / "tracks.csv").read_text().splitlines()
+    points = [line.split(",") for line in lines]
+    told = [",".join((storm, form.format(time), *place)) for storm, time, *place in points]
+    before = [storm.hours for storm in read_tracks(root / "tracks.csv")]
+    (root / "tracks.csv").write_text("\n".join([header, *told]))
+    assert [storm.hours for storm in read_tracks(root / "tracks.csv")] == before
 
 
 def test_fields_that_are_missing_inside_a_storm_are_named(root):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from vidode.gridded import grid_file
 COLUMNS = ("storm", "time", "lat", "lon")
 HOUR = "%Y-%m-%dT%H"
 """Times are compared as text to the hour, whatever the calendar of the model."""
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d(:\d\d(:\d\d(\.\d+)?)?)?Z?", re.ASCII)
+"""A date and an hour. NumPy reads more: 'now', a month, which has no hour, and zones, which it turns with a warning."""
 HOLE = 1.5
 """A gap of more than so many typical ones lacks a field."""
 
@@ -112,8 +115,8 @@ class Timeline:
 def read_tracks(path: Path) -> list[Storm]:
     """Every storm of a table `storm,time,lat,lon`, in order of its start.
 
-    Raises `InvalidInput` for what is not a table, for missing columns and for positions or times that are none, naming
-    the line.
+    Raises `InvalidInput` for what is not a table, for missing columns and for names, positions or times that are none,
+    naming the line.
     """
     try:
         points = _points(path)
@@ -143,15 +146,15 @@ def _points(path: Path) -> dict[str, list[tuple[str, float, float]]]:
 
 def _point(row: dict[str, str], path: Path, number: int) -> tuple[str, float, float]:
     try:
-        moment = np.datetime64(row["time"].strip().removesuffix("Z"), "h")
-        latitude, longitude = float(row["lat"]), float(row["lon"])
-        if np.isnat(moment) or not -90 <= latitude <= 90 or not math.isfinite(longitude):
+        time, latitude, longitude = row["time"].strip(), float(row["lat"]), float(row["lon"])
+        is_told = bool(row["storm"].strip()) and MOMENT.fullmatch(time) is not None
+        if not (is_told and -90 <= latitude <= 90 and math.isfinite(longitude)):
             raise ValueError
-        return str(moment), latitude, longitude % 360
+        return str(np.datetime64(time.removesuffix("Z"), "h")), latitude, longitude % 360
     except (ValueError, TypeError, AttributeError) as error:
         raise InvalidInput(
-            f"{str(path)!r}, line {number}, is {dict(row)}; expected a time such as 1996-08-30T12:00, a latitude from"
-            " -90 to 90 and a longitude in degrees"
+            f"{str(path)!r}, line {number}, is {dict(row)}; expected the storm's name, a time such as 1996-08-30T12:00"
+            " (UTC), a latitude from -90 to 90 and a longitude in degrees"
         ) from error
 
 

@@ -93,10 +93,14 @@ class Hurricane(FieldDataset):
     def records(cls, config: HurricaneConfig, root: Path) -> list[Record]:
         """Every storm of the tracks, in order of its start, or every array. Each file of fields is opened once.
 
-        Raises `InvalidInput` for a storm outside every basin, and for one of which two fields have the same hour.
+        Raises `InvalidInput` for a root with neither, for a storm outside every basin, and for one of which two fields
+        have the same hour.
         """
         if not (root / TRACKS).is_file():
-            return [record for split in cls.splits for record in _array_records(config, root, split)]
+            arrays = [record for split in cls.splits for record in _array_records(config, root, split)]
+            if not arrays:
+                raise InvalidInput(f"{str(root)!r} has no {TRACKS}, and no arrays in train/ and test/; {cls.downloads}")
+            return arrays
         storms = read_tracks(root / TRACKS)
         files = sorted((root / "fields").glob("*.nc"))
         if not files:
