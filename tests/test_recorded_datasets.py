@@ -400,6 +400,17 @@ def test_too_few_files_to_share_out(tmp_path):
     assert len(open_dataset("video_folder", "train", root=str(tmp_path), validation=0.0, test=0.0)) == 1
 
 
+@pytest.mark.parametrize("share", ["test=.nan", "validation=.nan", "test=-0.1", "validation=0.9"])
+def test_shares_that_are_none_are_refused_in_one_line(tmp_path, capsys, share):
+    for k in range(4):
+        write_array(tmp_path / f"{k}.npy", 3)
+    words = ["evaluate", "copy_last", "--data", "video_folder", "--root", str(tmp_path), "--option", share]
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert "expected shares of 0 or more that leave some for training" in said
+    assert said.count("\n") == 1
+
+
 def test_a_folder_of_images_is_a_clip_and_hidden_files_are_none(tmp_path):
     for place in ("walk", ".hidden"):
         (tmp_path / "train" / place).mkdir(parents=True)

@@ -36,7 +36,7 @@ class VideoFolderConfig:
     cache: str | None = None
 
     def __post_init__(self) -> None:
-        if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
+        if not (self.validation >= 0 and self.test >= 0 and self.validation + self.test < 1):  # nor NaN
             raise InvalidInput(
                 f"validation and test are {self.validation} and {self.test}; expected shares of 0 or more that leave"
                 " some for training"
