@@ -58,8 +58,14 @@ def test_the_manifest_says_what_every_file_is(source, tmp_path):
 
 def test_other_options_than_it_was_prepared_with_are_refused(source, tmp_path):
     prepare("moving_gif", source, tmp_path / "made", {"size": 4})
-    with pytest.raises(InvalidInput, match="was prepared with size 4"):
+    with pytest.raises(InvalidInput, match="made' was prepared with size 4, not None; give the same, or prepare it"):
         open_dataset("moving_gif", "train", root=str(tmp_path / "made"))
+    several = "size 4, not 8, and channels 3, not 1, and min_frames 10, not 5; give the same, or "
+    options = {"size": 8, "channels": 1, "min_frames": 5}
+    with pytest.raises(InvalidInput, match=several + "prepare it again"):
+        open_dataset("moving_gif", "train", root=str(tmp_path / "made"), **options)
+    with pytest.raises(InvalidInput, match=several + "choose another folder"):
+        prepare("moving_gif", source, tmp_path / "made", options)
     with pytest.raises(InvalidInput, match="holds moving_gif, not ucf101"):
         open_dataset("ucf101", "train", root=str(tmp_path / "made"))
     assert len(open_dataset("moving_gif", "train", root=str(tmp_path / "made"), size=4)) == 3

@@ -129,8 +129,8 @@ def test_what_does_not_shape_the_arrays_stays_free(case, tmp_path):
 @pytest.mark.parametrize(
     ("name", "made_with", "asked", "message"),
     [
-        ("hurricane", {}, {"edge": 0}, r"was prepared with edge 1; give the same"),
-        ("hurricane", {"side": 16}, {}, r"was prepared with side 16; give the same"),
+        ("hurricane", {}, {"edge": 0}, r"was prepared with edge 1, not 0; give the same"),
+        ("hurricane", {"side": 16}, {}, r"was prepared with side 16, not None; give the same"),
         ("storm", {}, {"variables": ["U"]}, r"was prepared with variables \['P', 'U', 'V'\]"),
         ("era5", {}, {"side": 3}, r"was prepared with side None"),
         ("radar", {}, {"side": None}, r"was prepared with side 128"),

@@ -67,6 +67,13 @@ def shaping(config: Any, free: Sequence[str]) -> dict[str, Any]:
     return {key: value for key, value in plain(config).items() if key not in ("root", *free)}
 
 
+def require_same_options(root: Path, made: Mapping[str, Any], asked: Mapping[str, Any], instead: str) -> None:
+    """Raise `InvalidInput` naming every option that it was prepared with otherwise; `instead` ends the line."""
+    other = [f"{key} {made[key]!r}, not {asked[key]!r}" for key in asked if made[key] != asked[key]]
+    if other:
+        raise InvalidInput(f"{str(root)!r} was prepared with {', and '.join(other)}; give the same, or {instead}")
+
+
 def _is_manifest(facts: Any) -> bool:
     if not isinstance(facts, dict) or not isinstance(facts.get("dataset"), str):
         return False

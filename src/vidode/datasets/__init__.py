@@ -21,7 +21,7 @@ from vidode.clip import Clip, InvalidInput, Meaning
 from vidode.configuration import catalog, closest, configure, member, require_at_least
 from vidode.footage import Decode, Preparation, Reel, StoredReel, Take
 from vidode.gridded import Array, Scaling, Series
-from vidode.manifest import is_prepared, read_manifest, require_finished, shape_of, shaping
+from vidode.manifest import is_prepared, read_manifest, require_finished, require_same_options, shape_of, shaping
 from vidode.records import Record, require_times, stored_record
 
 Split = Literal["train", "validation", "test"]
@@ -100,11 +100,7 @@ class FileDataset(VideoDataset):
         if facts["dataset"] != (name := type(self).__module__.rpartition(".")[2]):
             raise InvalidInput(f"{str(root)!r} holds {facts['dataset']}, not {name}; give its own root")
         made = shaping(configure(type(self.config), facts["options"], "manifest"), self.free)
-        for key, value in shaping(self.config, self.free).items():
-            if made[key] != value:
-                raise InvalidInput(
-                    f"{str(root)!r} was prepared with {key} {made[key]!r}; give the same, or prepare it again"
-                )
+        require_same_options(root, made, shaping(self.config, self.free), "prepare it again")
         return list(facts["clips"])
 
 

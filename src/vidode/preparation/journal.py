@@ -12,7 +12,7 @@ from vidode.clip import InvalidInput
 from vidode.configuration import configure
 from vidode.datasets import FileDataset, config_class
 from vidode.footage import saying_where
-from vidode.manifest import JOURNAL, MANIFEST, is_prepared, read_manifest, shaping
+from vidode.manifest import JOURNAL, MANIFEST, is_prepared, read_manifest, require_same_options, shaping
 from vidode.preparation.pieces import COMPANIONS, Entry, Piece
 from vidode.provenance import write_json, write_text
 
@@ -85,13 +85,7 @@ class Journal:
             if (there := found.get(key, here)) != here:
                 raise InvalidInput(f"{where} was prepared from {key} {there}, not {here}; choose another folder")
         here, there = (self._options(facts["options"]) for facts in (self.facts, found))
-        other = [key for key in here if here[key] != there[key]]
-        if other:
-            key = other[0]
-            raise InvalidInput(
-                f"{where} was prepared with {key} {there[key]!r}, not {here[key]!r}; give the same, or choose another"
-                " folder"
-            )
+        require_same_options(self.target, there, here, "choose another folder")
 
     def _options(self, given: dict[str, Any]) -> dict[str, Any]:
         config = configure(config_class(self.facts["dataset"]), given, "what was prepared")
