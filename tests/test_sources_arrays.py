@@ -200,3 +200,29 @@ def test_npy_cut_short_is_refused(tmp_path):
     (tmp_path / "in.npy").write_bytes((tmp_path / "in.npy").read_bytes()[:-8])
     with pytest.raises(InvalidInput, match="cut short: frame 3 of 4"):
         open_source(tmp_path / "in.npy")
+
+
+def save_npy(path, frames):
+    np.save(path, frames)
+
+
+@pytest.mark.filterwarnings("ignore:Reading `.npy`:UserWarning")  # a header as Python 2 wrote it
+@pytest.mark.parametrize("flip", [0x01, 0x08, 0x20])
+@pytest.mark.parametrize(
+    ("name", "save"),
+    [("a.npy", save_npy), ("a.npz", np.savez), ("c.npz", np.savez_compressed)],
+    ids=["npy", "npz", "zip"],
+)
+def test_whichever_byte_is_damaged_it_is_read_or_refused_in_one_line(tmp_path, name, save, flip):
+    path = tmp_path / name
+    save(path, frames=np.zeros((2, 2, 2, 3), np.uint8))
+    whole, said = path.read_bytes(), []
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ flip]) + whole[place + 1 :])
+        try:
+            with open_source(path) as source:
+                list(source)
+        except InvalidInput as error:
+            said.append(str(error))
+    assert said
+    assert not any("\n" in each for each in said)
