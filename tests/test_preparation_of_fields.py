@@ -378,7 +378,7 @@ def test_a_truncated_array_is_named_and_the_rest_goes_on(tmp_path):
         (np.zeros((24, 3, 5, 6)), "b.npy' has frames of (3, 7, 6) (C, H, W), those before it, such as "),
         (np.zeros((24, 2, 4, 6)), "b.npy' has frames of (2, 6, 6) (C, H, W), those before it, such as "),
         (np.full((24, 3, 4, 6), 255, np.uint8), "b.npy' has values from 255 to 255; expected them scaled to [0, 1]"),
-        (np.full((24, 3, 4, 6), -0.5), "b.npy' has values from -0.5 to -0.5; expected them scaled to [0, 1]"),
+        (np.full((24, 3, 4, 6), -0.6), "b.npy' has values from -0.6 to -0.6; expected them scaled to [0, 1]"),
     ],
 )
 def test_arrays_of_another_size_or_scale_are_refused_and_the_rest_goes_on(tmp_path, capsys, values, message):

@@ -24,6 +24,8 @@ from vidode.sources.array_files import mapped_array
 from vidode.storms import Share, Span, Storm, Timeline, read_tracks
 
 TRACKS = "tracks.csv"
+MARGIN = 0.5
+"""By which scaled values may leave [0, 1], as those of a test do where the extremes are those of the training."""
 BASIN = (60.0, 160.0)
 """Degrees of latitude and longitude, as in the paper."""
 RATE_HOURS = 3
@@ -173,10 +175,11 @@ def _from_array(config: HurricaneConfig, path: Path) -> Series:
 
 
 def _require_unit(path: Path, values: Array) -> None:
+    """Raise `InvalidInput` for values in physical units or in bytes. By whose extremes others scaled is not known."""
     if not values.size:
         return
     least, largest = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)  # which pass over NaN
-    if least < 0 or largest > 1:
+    if least < -MARGIN or largest > 1 + MARGIN:
         raise InvalidInput(
             f"{str(path)!r} has values from {least:g} to {largest:g}; expected them scaled to [0, 1] already"
         )
