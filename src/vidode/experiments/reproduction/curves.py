@@ -113,7 +113,6 @@ def _draw(path: Path, curves: dict[Panel, Lines], relative: bool) -> None:
         axis.set_title(f"{data}, {task}")
         axis.set_xlabel("updates")
         axis.legend(fontsize=6, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.17))  # below: lines fill the rest
-        if relative:
-            axis.set_yscale("symlog", linthresh=0.01)
+        axis.set_yscale("symlog", linthresh=0.01)  # what is minimised may be below zero, and a divergence near it
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=100)
