@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,7 +40,7 @@ class Figure6(Experiment):
                 if not all(curve for curve in curves.values()):
                     parts.append(f"{metric.name} on {data}: not measured.\n")
                     continue
-                name = f"figure6-{data}-{metric.attribute}.png".replace(" ", "-")
+                name = re.sub(r"[^\w.]+", "-", f"figure6-{data}-{metric.attribute}.png")
                 draw(picture(places, name), curves, metric)
                 parts += [numbers(curves, data, metric), f"![{name}]({name})\n", claims(curves, metric)]
         return "\n".join(parts)
@@ -119,7 +120,7 @@ def draw(path: Path, curves: dict[str, Curve], metric: Metric) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.5, 3.8), layout="constrained")
+    figure = Figure(figsize=(7.8, 3.8), layout="constrained")
     FigureCanvasAgg(figure)
     panel = figure.subplots()
     for name, curve in curves.items():
@@ -131,5 +132,5 @@ def draw(path: Path, curves: dict[str, Curve], metric: Metric) -> None:
     panel.set_xlabel("frames observed (%)")
     panel.set_ylabel(metric.name)
     panel.grid(alpha=0.3)
-    panel.legend(fontsize="small")
+    figure.legend(loc="outside right upper", fontsize="small")  # beside: the lines are everywhere
     figure.savefig(path, dpi=120, format="png", metadata={"Software": None})
