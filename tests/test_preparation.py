@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from broken_arrays import broken_array
 from stopping import stop_after
 from vidode.cli import main
 from vidode.clip import InvalidInput
@@ -186,18 +187,7 @@ def test_a_finished_folder_is_left_as_it_is(source, tmp_path):
 
 
 def broken(path, damage):
-    if damage == "cut":
-        path.write_bytes(path.read_bytes()[:-100])
-    elif damage == "changed":
-        path.write_bytes(path.read_bytes()[:-1] + b"\x99")
-    elif damage == "gone":
-        path.unlink()
-    elif damage == "header":  # a dictionary that does not end
-        path.write_bytes(path.read_bytes().replace(b"}", b"(", 1))
-    elif damage == "archive":
-        np.savez(path.with_suffix(".npz"), frames=np.load(path))
-        path.with_suffix(".npz").replace(path)
-    elif damage == "floats":
+    if damage == "floats":
         np.save(path, np.load(path).astype(np.float32))
     elif damage == "shape":
         np.save(path, np.load(path)[..., :4])
@@ -206,8 +196,10 @@ def broken(path, damage):
         np.save(path.with_suffix(".times.npy"), np.arange(5.0))
     elif damage == "times gone":
         path.with_suffix(".times.npy").unlink()
-    else:
+    elif damage == "times short":
         np.save(path.with_suffix(".times.npy"), np.arange(3.0))
+    else:
+        broken_array(path, damage)
 
 
 DAMAGE = ["cut", "gone", "header", "archive", "floats", "shape", "frames", "times gone", "times short"]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from broken_arrays import broken_array
 from made_fields import track, write_era5, write_fields, write_radar, write_storm
 from stopping import stop_after
 from vidode.cli import main
@@ -236,21 +237,12 @@ def test_a_storm_that_is_annotated_otherwise_is_converted_again(source, tmp_path
 
 
 def broken(path, damage):
-    if damage == "cut":
-        path.write_bytes(path.read_bytes()[:-100])
-    elif damage == "changed":
-        path.write_bytes(path.read_bytes()[:-1] + b"\x99")
-    elif damage == "header":  # a dictionary that does not end
-        path.write_bytes(path.read_bytes().replace(b"}", b"(", 1))
-    elif damage == "archive":
-        np.savez(path.with_suffix(".npz"), frames=np.load(path))
-        path.with_suffix(".npz").replace(path)
-    elif damage == "other type":
+    if damage == "other type":
         np.save(path, np.load(path).astype(">f8"))
     elif damage == "other shape":
         np.save(path, np.load(path)[1:])
     else:
-        path.unlink()
+        broken_array(path, damage)
 
 
 @pytest.mark.parametrize("ending", [".npy", ".times.npy", ".extremes.npy"])
