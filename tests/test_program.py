@@ -40,3 +40,24 @@ def test_bad_input_of_an_experiment_is_one_line(module, words, message, monkeypa
     assert said.err.startswith("vidode: ")
     assert said.err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore:.* found in sys.modules:RuntimeWarning")
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("bouncing_balls", ()),
+        ("calibration", ("--data", ".")),
+        ("optimisers", ("--data", ".")),
+        ("real_video", ("--data", ".")),
+        ("training_cost", ("--scale", "smoke")),
+    ],
+)
+def test_an_experiment_says_before_it_begins_that_it_cannot_write(module, words, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("kept")
+    assert started(monkeypatch, module, *words, "--out", "file/out") == 2
+    told = capsys.readouterr().err
+    assert told.startswith("vidode: cannot write file/out")
+    assert told.endswith("Not a directory; choose another place\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

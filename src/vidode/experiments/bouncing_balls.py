@@ -27,7 +27,7 @@ from vidode.metrics import PROTOCOLS
 from vidode.models import VideoModel
 from vidode.pictures import write_side_by_side, write_strips
 from vidode.program import run_module, whole
-from vidode.provenance import command_line, write_json, write_text
+from vidode.provenance import command_line, require_writable, write_json, write_text
 from vidode.tables import by_distance, markdown, plot_by_distance
 
 log = logging.getLogger(__name__)
@@ -95,6 +95,7 @@ def _answers(models: dict[str, VideoModel], data: VideoDataset, index: int) -> d
 def main(*, out: Path, clips: Annotated[int | None, Parameter(converter=whole)] = None) -> None:
     """Measure and draw. clips: the first so many of the test clips; without it, all."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    require_writable(out / "table.md")
     run(out, clips)
 
 

@@ -19,7 +19,7 @@ from vidode.datasets import VideoDataset
 from vidode.evaluation import describe_data, measure
 from vidode.experiments.real_video import FLOORS, SOURCES, Source
 from vidode.program import run_module
-from vidode.provenance import command_line, provenance, write_json, write_text
+from vidode.provenance import command_line, provenance, require_writable, write_json, write_text
 from vidode.tables import grid
 
 TOLERANCE = 0.5
@@ -108,6 +108,7 @@ def table(lines: list[dict[str, Any]]) -> str:
 
 def main(*, data: Path, out: Path, cache: Path | None = None) -> None:
     """Measure the floors and write JSON and Markdown. cache: a folder in which decoded frames are kept."""
+    require_writable(out / "calibration.json")
     lines = [line for case in CASES for line in lines_of(case, data, cache)]
     command = command_line(["python", "-m", "vidode.experiments.calibration", "--data", str(data), "--out", str(out)])
     write_json(out / "calibration.json", {**provenance(command), "protocol": "per-frame", "lines": lines})

@@ -25,7 +25,7 @@ from vidode.experiments.reproduction.scales import BRIEF, SMALL, Scale
 from vidode.metrics import PROTOCOLS
 from vidode.models import Task
 from vidode.program import run_module, whole
-from vidode.provenance import command_line, provenance, write_json, write_text
+from vidode.provenance import command_line, provenance, require_writable, write_json, write_text
 from vidode.tables import grid
 from vidode.training import train
 
@@ -104,6 +104,7 @@ def main(
     steps: Annotated[int, Parameter(converter=whole)] = STEPS,
 ) -> None:
     """Train, measure, and write JSON and Markdown. runs: for the trainings, which resume."""
+    require_writable(out / "optimisers.json")
     places = Places(out, runs, development(data, runs / "data"))
     scale = replace(SMALL, steps=steps)
     lines = []

@@ -30,7 +30,7 @@ from vidode.evaluation import Row, describe_data, describe_model, measure, repor
 from vidode.metrics import PROTOCOLS
 from vidode.models import VideoModel
 from vidode.program import run_module, whole
-from vidode.provenance import command_line, weights_checksum, write_json, write_text
+from vidode.provenance import command_line, require_writable, weights_checksum, write_json, write_text
 from vidode.tables import by_distance, markdown, plot_by_distance
 
 log = logging.getLogger(__name__)
@@ -164,6 +164,7 @@ def claims(rows: Sequence[Row]) -> str:
 def main(settings: Annotated[Settings, Parameter(name="*")]) -> None:
     """Measure the table."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    require_writable(settings.out / settings.split / "table.md")
     run(settings, _network(settings.lpips, settings.device))
 
 

@@ -30,7 +30,7 @@ from vidode.experiments.reproduction.jobs import Job, Places, training_of
 from vidode.experiments.reproduction.scales import SCENES, Scale, scale_named
 from vidode.models import TASKS, Task, model_class, names
 from vidode.program import run_module
-from vidode.provenance import command_line, provenance, write_json, write_text
+from vidode.provenance import command_line, provenance, require_writable, write_json, write_text
 from vidode.tables import grid
 from vidode.training import Choice, RunConfig, train
 
@@ -80,6 +80,7 @@ def one(name: str, task: str, scale: str) -> None:
 def main(*, scale: str, out: Path) -> None:
     """Measure what is missing, and write the table."""
     scale_named(scale)
+    require_writable(out / scale / "row.json")
     command = command_line(["python", "-m", "vidode.experiments.training_cost", "--scale", scale, "--out", str(out)])
     lines = []
     for name, task in subjects():
