@@ -452,6 +452,21 @@ def test_a_run_of_another_configuration_is_not_gone_on_with(tmp_path):
     assert state(tmp_path)["done"] == 3
 
 
+def test_a_run_of_another_option_is_named_by_it(tmp_path):
+    train(config(steps=2), tmp_path)
+    with pytest.raises(InvalidInput, match=r"holds a run with optimiser\.weight_decay 0\.0, not 0\.5; choose another"):
+        train(config(steps=3, optimiser={"weight_decay": 0.5}), tmp_path)
+
+
+def test_a_run_goes_on_where_its_options_are_written_out(tmp_path):
+    short = train(config(steps=4), tmp_path / "short")
+    train(config(steps=2), tmp_path / "run")
+    (tmp_path / "all.yaml").write_text(as_yaml(config(steps=4).resolved()))
+    long = train(read_config(tmp_path / "all.yaml"), tmp_path / "run")
+    assert state(tmp_path / "run")["done"] == 4
+    assert (long / "model.safetensors").read_bytes() == (short / "model.safetensors").read_bytes()
+
+
 @pytest.mark.parametrize("content", ["mine", "[", "3: 4", "model: tiny_net\ndata: drifting\nsteps: 12\nseed: 1\n"])
 def test_a_configuration_of_someone_else_is_not_replaced(tmp_path, content):
     (tmp_path / "config.yaml").write_text(content)

@@ -31,7 +31,7 @@ from vidode.datasets import VideoDataset
 from vidode.models import Example, parameter_count, require_channels
 from vidode.provenance import provenance
 from vidode.sampling import generator_for
-from vidode.training.config import Choice, RunConfig, TrainingConfig, as_yaml, config_from, read_config, same_run
+from vidode.training.config import Choice, RunConfig, TrainingConfig, as_yaml, config_from, other_than, read_config
 from vidode.training.examples import Steps, Stream, steps_per_epoch, validation_examples
 from vidode.training.journal import CsvLog, Journal, NotFinite
 from vidode.training.learner import Learner
@@ -100,12 +100,9 @@ def _require_ours(folder: Path, config: TrainingConfig) -> None:
         old = read_config(path)
     except InvalidInput as error:
         raise InvalidInput(f"{folder} holds no run of vidode ({error}); choose another folder") from error
-    if not same_run(old, config):
-        before, now = plain(old), plain(config)
-        name = next(key for key in now if key not in ("run", "steps") and before[key] != now[key])
-        raise InvalidInput(
-            f"{folder} holds a run with {name} {before[name]!r}, not {now[name]!r}; choose another folder"
-        )
+    other = other_than(old, config)
+    if other is not None:
+        raise InvalidInput(f"{folder} holds a run with {other}; choose another folder")
 
 
 def _require_whole(result: Path) -> None:

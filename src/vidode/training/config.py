@@ -172,6 +172,19 @@ def as_yaml(config: TrainingConfig) -> str:
     return yaml.safe_dump(plain(config), sort_keys=False)
 
 
-def same_run(old: TrainingConfig, new: TrainingConfig) -> bool:
-    """Whether a run that began as `old` may go on as `new`: longer, or carried out in another way."""
-    return replace(old, run=new.run, steps=new.steps) == new
+def other_than(old: TrainingConfig, new: TrainingConfig) -> str | None:
+    """Why a run that began as `old` cannot go on as `new`: the first option that differs, and both of its values.
+
+    None where it can: the same, longer or carried out in another way, whether options are written out or left at their
+    defaults.
+    """
+    old = replace(old, run=new.run, steps=new.steps)
+    return None if old == new else _difference(plain(old.resolved()), plain(new.resolved()))
+
+
+def _difference(old: Any, new: Any, name: str = "") -> str | None:
+    """The first place at which two nested dictionaries of the same keys differ, or of others as a whole."""
+    if isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys():
+        inner = (_difference(old[key], new[key], f"{name}.{key}".removeprefix(".")) for key in old)
+        return next((found for found in inner if found is not None), None)
+    return None if old == new else f"{name} {old!r}, not {new!r}"
