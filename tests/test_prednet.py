@@ -76,6 +76,17 @@ def test_no_seed_makes_a_network_of_grey_frames_that_cannot_learn(seed):
     assert model.lstm[0].weight.grad.any()
 
 
+def test_a_grey_frame_is_shown_as_three_equal_channels_and_answered_by_their_mean():
+    observed = batch()
+    grey = Batch(observed.frames[:, :, :1], observed.times, observed.seen)
+    model, colour = made(channels=1), made()
+    colour.load_state_dict(model.state_dict())
+    shown = Batch(grey.frames.expand(-1, -1, 3, -1, -1), grey.times, grey.seen)
+    three = ask(colour, shown, 3.0, 4.0)
+    assert (three[:, :1] - three[:, 1:]).abs().max() > 0.01
+    torch.testing.assert_close(ask(model, grey, 3.0, 4.0), three.mean(dim=1, keepdim=True))
+
+
 def test_gates_are_hard_sigmoids():
     x = torch.tensor([-9.0, -2.5, -1.0, 0.0, 1.0, 2.5, 9.0])
     torch.testing.assert_close(hard_sigmoid(x), torch.tensor([0.0, 0.0, 0.3, 0.5, 0.7, 1.0, 1.0]))

@@ -14,6 +14,10 @@ Training has two phases, as in the released code: first the errors of the next f
 whose prediction knows nothing; then the frames that the network goes on to from the observed ones, fed with its own
 predictions. What is fed at a step is its prediction of the step *before* ("lagged", the released code), so that the
 error of level 0 is the motion that was predicted, or that of the step itself ("aligned"), so that it is zero.
+
+A grey frame is shown as three equal channels, as Vid-ODE keeps grey video, and the mean of the three predictions is
+the answer. With one channel R_0 would have one, too, and behind a single ReLU that is pushed below zero nothing is ever
+learned: on white balls before black it was black within fifty updates, from every seed.
 """
 
 from __future__ import annotations
@@ -31,6 +35,10 @@ from vidode.blocks.regular import Continuation, continuation
 from vidode.clip import Batch, InvalidInput
 from vidode.configuration import require_at_least
 from vidode.models import Example, Objective, OptimiserConfig, Prediction, Task, VideoModel
+
+
+GREY = 3
+"""Equal channels that a grey frame is shown as."""
 
 
 @dataclass(frozen=True)
@@ -108,15 +116,14 @@ class PredNet(VideoModel):
         super().__init__()
         self.config = config
         self.optimiser = phased(config.first_phase)  # type: ignore[misc]  # that of the class is the default's
-        self.levels = [config.channels, *config.widths]
+        self.levels = [GREY if config.channels == 1 else config.channels, *config.widths]
         above = [*config.widths, 0]
         self.lstm = nn.ModuleList(
             nn.Conv2d(3 * own + upper, 4 * own, 3, padding=1) for own, upper in zip(self.levels, above, strict=True)
         )
         self.prediction = nn.ModuleList(nn.Conv2d(own, own, 3, padding=1) for own in self.levels)
         self.target = nn.ModuleList(nn.Conv2d(2 * own, upper, 3, padding=1) for own, upper in pairwise(self.levels))
-        # As the released code's framework does. A grey frame's one prediction would otherwise begin below zero for
-        # every third seed, and behind its ReLU nothing would ever learn.
+        # As the released code's framework does. A prediction that begins below zero learns nothing behind its ReLU.
         for layer in (*self.lstm, *self.prediction, *self.target):
             nn.init.xavier_uniform_(cast(Tensor, layer.weight))
             nn.init.zeros_(cast(Tensor, layer.bias))
@@ -124,7 +131,7 @@ class PredNet(VideoModel):
     def forward(self, observed: Batch, query: Tensor) -> Prediction:
         """See `VideoModel.forward`. Raises `InvalidInput` for times that are not next steps of a regular sequence."""
         going = continuation(observed, query, self.config.neighbours, "prednet")
-        frames = self._padded(going.frames)
+        frames = self.shown(going.frames)
         state, last = self.start(frames), torch.zeros_like(frames[:, 0])
         for column in range(frames.shape[1]):
             rows = going.present[:, column].nonzero()[:, 0]
@@ -132,7 +139,7 @@ class PredNet(VideoModel):
                 told, guess = self.step(state.of(rows), frames[rows, column])
                 state, last = state.put(rows, told), last.to(guess.dtype).index_copy(0, rows, guess)
         made = torch.stack(self.go_on(state, last, int(going.steps.max())), dim=1)
-        return Prediction(going.of_query(self._cropped(made, going)))
+        return Prediction(going.of_query(self.answered(made, going)))
 
     def objective(self) -> Objective:
         """The errors of the next frame, then those of the frames after the observed ones."""
@@ -193,12 +200,16 @@ class PredNet(VideoModel):
                 target = F.max_pool2d(F.relu(self.target[level](error[-1]).float()), 2)
         return State(state.representation, state.cell, error)
 
-    def _padded(self, frames: Tensor) -> Tensor:
+    def shown(self, frames: Tensor) -> Tensor:
+        """What the network sees of frames (B, T, C, H, W): in its channels, padded to sides that divide."""
         flat = pad_to_multiple(frames.flatten(0, 1), 2 ** len(self.config.widths))
-        return flat.view(*frames.shape[:2], *flat.shape[1:])
+        flat = flat.expand(-1, self.levels[0], -1, -1)
+        return flat.unflatten(0, frames.shape[:2])
 
-    def _cropped(self, made: Tensor, going: Continuation) -> Tensor:
-        return made[..., : going.frames.shape[-2], : going.frames.shape[-1]]
+    def answered(self, made: Tensor, going: Continuation) -> Tensor:
+        """The inverse for what it predicts (B, K, ...): cropped, in the channels of the frames."""
+        made = made[..., : going.frames.shape[-2], : going.frames.shape[-1]]
+        return made.mean(dim=2, keepdim=True) if self.config.channels == 1 else made
 
 
 class PredNetObjective(Objective):
@@ -223,10 +234,10 @@ class PredNetObjective(Objective):
         if not bool((going.steps[clip, order] == count).all()) or not bool(going.present[:, there].all()):
             raise InvalidInput("prednet learns from whole sequences; expected the next frames, one after the other")
         seen = int(there.sum())
-        frames = model._padded(torch.cat([going.frames[:, there], example.target[clip, order]], dim=1))
+        frames = model.shown(torch.cat([going.frames[:, there], example.target[clip, order]], dim=1))
         guesses, errors = self._course(model, frames, seen)
         apart = (guesses[:, 1:] - frames[:, 1:]).abs().mean()
-        answer = going.of_query(model._cropped(guesses[:, seen:], going))
+        answer = going.of_query(model.answered(guesses[:, seen:], going))
         return Course(frames=answer, step_errors=errors, distance=apart)
 
     def model_terms(self, example: Example, prediction: Prediction) -> dict[str, Tensor]:
