@@ -36,7 +36,6 @@ from vidode.clip import Batch, InvalidInput
 from vidode.configuration import require_at_least
 from vidode.models import Example, Objective, OptimiserConfig, Prediction, Task, VideoModel
 
-
 GREY = 3
 """Equal channels that a grey frame is shown as."""
 
@@ -203,8 +202,7 @@ class PredNet(VideoModel):
     def shown(self, frames: Tensor) -> Tensor:
         """What the network sees of frames (B, T, C, H, W): in its channels, padded to sides that divide."""
         flat = pad_to_multiple(frames.flatten(0, 1), 2 ** len(self.config.widths))
-        flat = flat.expand(-1, self.levels[0], -1, -1)
-        return flat.unflatten(0, frames.shape[:2])
+        return flat.expand(-1, self.levels[0], -1, -1).reshape(*frames.shape[:2], -1, *flat.shape[-2:])
 
     def answered(self, made: Tensor, going: Continuation) -> Tensor:
         """The inverse for what it predicts (B, K, ...): cropped, in the channels of the frames."""
