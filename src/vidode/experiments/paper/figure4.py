@@ -33,7 +33,7 @@ SILENT = "retrospective_cycle_gan"
 """Learns nothing here with the small scale's optimiser: at seven times its own rate its tanh is driven to -1, black,
 within a hundred updates, from every seed, and most of a frame is black."""
 INPUTS = f"The inputs that {rows.OURS_UNSUPERVISED} learns from are all ten here.\n"
-OWN = f"{SILENT} has its own paper's optimiser, at every scale.\n"
+OWN = f"{SILENT} has its own paper's optimiser: with that of the small scale it predicts black, from either seed.\n"
 
 
 class Figure4(Experiment):
