@@ -77,4 +77,4 @@ def _apart(outcomes: Outcomes, title: str, data: str) -> str:
     if pair is None:
         return NOT_MEASURED
     unsure = " (within the spread)" if ahead(pair.apart, pair.spread) is None else ""
-    return f"{pair.apart:+.2f}{unsure}"
+    return f"{pair.apart:+z.2f}{unsure}"
