@@ -17,7 +17,7 @@ error of level 0 is the motion that was predicted, or that of the step itself ("
 
 A grey frame is shown as three equal channels, as Vid-ODE keeps grey video, and the mean of the three predictions is
 the answer. With one channel R_0 would have one, too, and behind a single ReLU that is pushed below zero nothing is ever
-learned: on white balls before black it was black within fifty updates, from every seed.
+learned: on white balls before black it was black within fifty updates, from either seed.
 """
 
 from __future__ import annotations

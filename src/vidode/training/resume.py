@@ -91,9 +91,7 @@ class Keeper(lightning.Callback):
         self.folder.mkdir(exist_ok=True)
         path = self.folder / PATTERN.replace("*", f"{step:08d}")
         draft = path.with_suffix(".part")
-        # Here the word is Lightning's and about writing: with it, optimisers and the place would be left out.
-        # It is read with torch's weights_only=True (`_step_of`, and `fit` in training), which unpickles no object.
-        trainer.save_checkpoint(draft, weights_only=False)
+        trainer.save_checkpoint(draft)
         if trainer.is_global_zero:
             draft.replace(path)
             for old in sorted(self.folder.glob(PATTERN))[:-keep]:

@@ -31,7 +31,7 @@ BASELINES = (
 MODELS = (*BASELINES, "vid_ode")
 SILENT = "retrospective_cycle_gan"
 """Learns nothing here with the small scale's optimiser: at seven times its own rate its tanh is driven to -1, black,
-within a hundred updates, from every seed, and most of a frame is black."""
+within a hundred updates, from either seed, and most of a frame is black."""
 INPUTS = f"The inputs that {rows.OURS_UNSUPERVISED} learns from are all ten here.\n"
 OWN = f"{SILENT} has its own paper's optimiser: with that of the small scale it predicts black, from either seed.\n"
 
