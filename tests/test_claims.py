@@ -7,7 +7,7 @@ import pytest
 from vidode.experiments import paper
 from vidode.experiments.paper import table2
 from vidode.experiments.reproduction.jobs import Places
-from vidode.experiments.reproduction.outcomes import MSE, Outcomes
+from vidode.experiments.reproduction.outcomes import MSE, PSNR, Outcomes
 from vidode.experiments.reproduction.published import CAM5, CLIMATE, EXTRAPOLATION, INTERPOLATION, LADDER, Printed
 from vidode.experiments.reproduction.scales import SMOKE
 
@@ -94,3 +94,4 @@ def test_what_the_paper_prints():
     } == CLIMATE
     assert CAM5 == "CAM5"
     assert MSE.written(0.000515) == "0.515"
+    assert (MSE.signed(0.000515), PSNR.signed(-0.001)) == ("+0.515", "+0.00")

@@ -8,7 +8,11 @@ from vidode.experiments.reproduction import rows
 from vidode.experiments.reproduction.scales import SMALL
 
 ROOT = Path(__file__).parents[1]
-LINE = re.compile(r"^\| (.+?) \| weizmann \| ([-+]\d+\.\d+)( \(within the spread\))? \|$", re.MULTILINE)
+CHANGE = r"[-+]\d+\.\d+(?: \(within the spread\))?"
+LINE = re.compile(
+    rf"^\| (.+?) \| weizmann \| {CHANGE} \| {CHANGE} \| ([-+]\d+\.\d+)( \(within the spread\))? \|$", re.MULTILINE
+)
+"""Title, SSIM, LPIPS, and PSNR with what is said of it."""
 
 
 def measured():

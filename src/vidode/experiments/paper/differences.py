@@ -10,7 +10,7 @@ from vidode.experiments.paper.table5 import FORWARD
 from vidode.experiments.reproduction import rows
 from vidode.experiments.reproduction.experiment import Experiment, columns, labels
 from vidode.experiments.reproduction.jobs import Job, Places
-from vidode.experiments.reproduction.outcomes import PSNR, VIDEO, Cell, Outcomes, ahead, pair_of, table
+from vidode.experiments.reproduction.outcomes import VIDEO, Cell, Metric, Outcomes, ahead, pair_of, table
 from vidode.experiments.reproduction.scales import Scale
 from vidode.models import Task
 from vidode.tables import NOT_MEASURED, grid
@@ -62,9 +62,12 @@ class Differences(Experiment):
         titles, sets = rows.titles(self.jobs(scale)), labels(scale, "ladder")
         head = table(outcomes, titles, columns(scale, "ladder", TASK), VIDEO)
         lines = [
-            [title, data, _apart(outcomes, title, data)] for data in sets for title in (rows.RELEASED, *changes(scale))
+            [title, data, *(_apart(outcomes, title, data, metric) for metric in VIDEO)]
+            for data in sets
+            for title in (rows.RELEASED, *changes(scale))
         ]
-        return "\n".join([head, grid(["choice", "data", f"PSNR against {OURS}, dB"], lines)])
+        told = f"What each choice changes against {OURS}, PSNR in dB; in LPIPS less is better.\n"
+        return "\n".join([head, told, grid(["choice", "data", *(metric.name for metric in VIDEO)], lines)])
 
 
 def changes(scale: Scale) -> Mapping[str, Change]:
@@ -72,9 +75,9 @@ def changes(scale: Scale) -> Mapping[str, Change]:
     return {**CHANGES, **(OWN_OPTIMISER if scale.optimiser else {})}
 
 
-def _apart(outcomes: Outcomes, title: str, data: str) -> str:
-    pair = pair_of(outcomes, Cell(title, TASK, data), Cell(OURS, TASK, data), PSNR)
+def _apart(outcomes: Outcomes, title: str, data: str, metric: Metric) -> str:
+    pair = pair_of(outcomes, Cell(title, TASK, data), Cell(OURS, TASK, data), metric)
     if pair is None:
         return NOT_MEASURED
     unsure = " (within the spread)" if ahead(pair.apart, pair.spread) is None else ""
-    return f"{pair.apart:+z.2f}{unsure}"
+    return f"{metric.signed(pair.apart)}{unsure}"

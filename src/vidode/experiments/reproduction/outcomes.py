@@ -38,6 +38,10 @@ class Metric:
         """In a table."""
         return self.form.format(value * self.scale)
 
+    def signed(self, change: float) -> str:
+        """A change in a table; one that rounds to nothing is +0."""
+        return self.form.replace(":", ":+z").format(change * self.scale)
+
 
 SSIM = Metric("SSIM", "ssim", "{:.3f}", 1, near=0.01)
 LPIPS = Metric("LPIPS", "lpips", "{:.4f}", -1, printed="{:.3f}", near=0.01)
