@@ -167,7 +167,7 @@ def test_arrays_of_penn_action_are_counted(tmp_path, made):
         prepare("penn_action", tmp_path, made)
 
 
-@pytest.mark.parametrize("damage", ["missing", "not MATLAB", "no flag"])
+@pytest.mark.parametrize("damage", ["missing", "not MATLAB", "no flag", "MATLAB 7.3"])
 def test_frames_without_a_label_are_refused_in_one_line(penn, damage):
     path = penn / "labels" / "0002.mat"
     path.unlink()
@@ -175,6 +175,8 @@ def test_frames_without_a_label_are_refused_in_one_line(penn, damage):
         path.write_text("bowl")
     if damage == "no flag":
         savemat(path, {"action": "bowl"})
+    if damage == "MATLAB 7.3":  # A MATLAB header of that version, and HDF5 behind it.
+        path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + b"\x89HDF\r\n\x1a\n".rjust(392, b"\0"))
     said = r"there is no label .*0002\.mat" if damage == "missing" else r"0002\.mat' cannot be read"
     with pytest.raises(InvalidInput, match=said) as refused:
         open_dataset("penn_action", "train", root=str(penn))

@@ -10,7 +10,7 @@ from vidode.experiments.paper.figure4 import Figure4
 from vidode.experiments.paper.table1 import Table1
 from vidode.experiments.paper.table2 import Table2
 from vidode.experiments.paper.table3 import Table3
-from vidode.experiments.paper.table5 import Table5
+from vidode.experiments.paper.table5 import TIED, Table5
 from vidode.experiments.reproduction import rows
 from vidode.experiments.reproduction.experiment import Experiment, columns, labels
 from vidode.experiments.reproduction.jobs import Job, Places
@@ -19,7 +19,7 @@ from vidode.experiments.reproduction.scales import Role, Scale
 from vidode.models import Task
 
 TIMES = 4
-FLOW = "D: + flow"
+FLOW = TIED[0]
 CONCERNED: Mapping[tuple[Task, Role], tuple[str, ...]] = {
     ("interpolation", "actions"): ("ode_fc", "ode_conv", "unsupervised_interpolation", FLOW, "vid_ode"),
     ("extrapolation", "actions"): ("ode_fc", "ode_conv", "deep_voxel_flow", FLOW, "vid_ode"),
