@@ -26,7 +26,7 @@ CONSTANT = {"floor": 1.0}
 """In place of a rate that falls away, under which every curve settles in the end."""
 TOLD = (
     "The rows have as large a latent as at the paper's scale, and their learning rate stays what it is; in the tables"
-    " it falls away, and whatever falls still then says nothing.\n"
+    " it falls away, and a divergence that comes to rest as it does says nothing.\n"
 )
 
 
