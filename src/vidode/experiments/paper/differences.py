@@ -16,7 +16,8 @@ from vidode.models import Task
 from vidode.tables import NOT_MEASURED, grid
 
 TASK: Task = "extrapolation"
-OURS = "vid_ode"
+USUAL = "vid_ode"
+"""The model as it is here, that each choice is held beside."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Differences(Experiment):
 
     def jobs(self, scale: Scale) -> list[Job]:
         """Each choice on the ladder's data, from every seed."""
-        made = rows.trained((OURS,), TASK, scale, "ladder") + rows.vid_ode_as_released(TASK, scale, "ladder")
+        made = rows.trained((USUAL,), TASK, scale, "ladder") + rows.vid_ode_as_released(TASK, scale, "ladder")
         made += [
             Job("vid_ode", TASK, data, seed, label=label, options=change.options, training=change.training)
             for data in scale.data.get("ladder", ())
@@ -66,7 +67,7 @@ class Differences(Experiment):
             for data in sets
             for title in (rows.RELEASED, *changes(scale))
         ]
-        told = f"What each choice changes against {OURS}, PSNR in dB; in LPIPS less is better.\n"
+        told = f"What each choice changes against {USUAL}, PSNR in dB; in LPIPS less is better.\n"
         return "\n".join([head, told, grid(["choice", "data", *(metric.name for metric in VIDEO)], lines)])
 
 
@@ -76,7 +77,7 @@ def changes(scale: Scale) -> Mapping[str, Change]:
 
 
 def _apart(outcomes: Outcomes, title: str, data: str, metric: Metric) -> str:
-    pair = pair_of(outcomes, Cell(title, TASK, data), Cell(OURS, TASK, data), metric)
+    pair = pair_of(outcomes, Cell(title, TASK, data), Cell(USUAL, TASK, data), metric)
     if pair is None:
         return NOT_MEASURED
     unsure = " (within the spread)" if ahead(pair.apart, pair.spread) is None else ""
