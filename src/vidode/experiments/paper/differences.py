@@ -13,7 +13,7 @@ from vidode.experiments.reproduction.jobs import Job, Places
 from vidode.experiments.reproduction.outcomes import VIDEO, Cell, Metric, Outcomes, ahead, pair_of, table
 from vidode.experiments.reproduction.scales import Scale
 from vidode.models import Task
-from vidode.tables import NOT_MEASURED, grid
+from vidode.tables import grid
 
 TASK: Task = "extrapolation"
 USUAL = "vid_ode"
@@ -77,8 +77,9 @@ def changes(scale: Scale) -> Mapping[str, Change]:
 
 
 def _apart(outcomes: Outcomes, title: str, data: str, metric: Metric) -> str:
-    pair = pair_of(outcomes, Cell(title, TASK, data), Cell(USUAL, TASK, data), metric)
+    cells = Cell(title, TASK, data), Cell(USUAL, TASK, data)
+    pair = pair_of(outcomes, *cells, metric)
     if pair is None:
-        return NOT_MEASURED
+        return outcomes.lack(*cells)
     unsure = " (within the spread)" if ahead(pair.apart, pair.spread) is None else ""
     return f"{metric.signed(pair.apart)}{unsure}"

@@ -92,6 +92,10 @@ class Outcomes:
         values = self.values(cell, metric)
         return mean(values) if values else None
 
+    def lack(self, *cells: Cell) -> str:
+        """What stands in place of a number that cells do not give: only LPIPS is left out of what was measured."""
+        return NO_LPIPS if all(map(self.all_of, cells)) else NOT_MEASURED
+
     def spread(self, cell: Cell, metric: Metric) -> float:
         """Half of the distance between the best and the worst seed."""
         return half_range(self.values(cell, metric))
@@ -149,10 +153,8 @@ def _column(outcomes: Outcomes, cells: Sequence[Cell], metric: Metric) -> list[s
 
 
 def _cell(outcomes: Outcomes, cell: Cell, value: float | None, metric: Metric, best: str) -> str:
-    if not outcomes.all_of(cell):
-        return NOT_MEASURED
     if value is None:
-        return NO_LPIPS
+        return outcomes.lack(cell)
     text = metric.written(value)
     several = len(outcomes.values(cell, metric)) > 1
     spread = f" ± {metric.written(outcomes.spread(cell, metric))}" if several else ""
