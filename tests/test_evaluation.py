@@ -60,6 +60,30 @@ def test_streaming_equals_whole(name, scheme):
     assert torch.equal(pieces.distance, whole.distance)
 
 
+FIRST_QUERY = {"points": "queried", "origin": "first_query"}
+NO_FUNCTIONS_OF_TIME = {
+    "vid_ode": {"chain": FIRST_QUERY},
+    "vid_rnn": {"chain": FIRST_QUERY},
+    "conv_gru_dt": {"chain": {"points": "queried"}},
+    "conv_gru_decay": {"chain": {"points": "queried"}},
+    "ode_conv": {"origin": "first_query"},
+    "ode_fc": {"origin": "first_query", "size": (16, 16)},
+}
+
+
+@pytest.mark.parametrize("name", NO_FUNCTIONS_OF_TIME)
+def test_a_model_that_is_no_function_of_time_is_asked_everything_at_once_and_shown_all(name):
+    model, data = build(name, width=2, **NO_FUNCTIONS_OF_TIME[name]), drift(24)
+    clip = data.clip(0).normalised()
+    (question, *_) = questions("regular-extrapolation" if model.exact else "beyond-5", len(clip), 0, 0)
+    ((asked, made),) = predict(model.eval(), clip, question, frames_per_call=1)
+    assert torch.equal(asked, question.asked)
+    observed = replace(clip[question.seen], meaning=replace(clip.meaning, frame_gap=None))
+    with torch.no_grad():
+        expected = model(Batch.collate([observed]), clip.times[asked][None]).frames[0]
+    assert torch.equal(made, expected)
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_row_is_the_metrics_of_the_answers(protocol):
     model, data = build("blend"), drift()

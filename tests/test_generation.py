@@ -137,6 +137,13 @@ def test_queries_in_one_gap_are_one_call_within_the_limit():
     assert len(model.calls) == 4
 
 
+def test_queries_in_one_gap_are_one_call_where_they_depend_on_one_another():
+    model, clip = Everything(), clip_of([0, 1, 2])
+    model.function_of_time = False
+    generate(model, clip, Factor(5), options=Options(frames_per_call=3))
+    assert len(model.calls) == 2
+
+
 def test_a_model_is_given_no_more_than_it_may_see():
     model = Everything()
     generate(model, clip_of(range(12)), Factor(2, beyond=3), keep_observed=False)

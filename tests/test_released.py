@@ -48,6 +48,7 @@ def released(path, **more):
 @torch.no_grad()
 def test_the_published_answers_are_met(path):
     tensors, model = released(path)
+    assert not model.function_of_time
     prediction = model(observed(tensors), tensors["query"].double().expand(2, -1))
     got = {
         "pred": prediction.frames,

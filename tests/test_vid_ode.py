@@ -255,3 +255,8 @@ def test_the_sequence_critic_is_shown_all_generated_frames_or_the_last_alone():
         terms[generated] = model.objective().eval().model_terms(asked, model(asked.observed, asked.query))
     assert terms["all"]["image"] == terms["last"]["image"]
     assert terms["all"]["sequence"] != terms["last"]["sequence"]
+
+
+def test_a_solve_from_the_first_query_needs_a_chain_through_the_queries():
+    with pytest.raises(InvalidInput, match="origin is first_query with points 'grid'; expected points 'queried'"):
+        build("vid_ode", chain={"origin": "first_query"})

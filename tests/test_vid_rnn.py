@@ -109,7 +109,7 @@ def test_slots_may_be_counted_from_the_first_query_as_the_released_code_counts()
     torch.testing.assert_close(answer(model, observed, 5.0, 6.0, 7.0).latent[0], by_hand)
     torch.testing.assert_close(answer(model, observed, 5.5, 6.0).latent[0, 0], by_hand[0])
     with pytest.raises(InvalidInput, match="counted from the anchor alone"):
-        build("vid_rnn", reads="frame", chain={"origin": "first_query"})
+        build("vid_rnn", reads="frame", chain={"origin": "first_query", "points": "queried"})
 
 
 def test_its_state_is_as_precise_as_vid_odes_under_mixed_precision():

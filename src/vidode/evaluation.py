@@ -25,7 +25,8 @@ from vidode.models import Task, VideoModel, model_name, parameter_count, require
 from vidode.provenance import DataChecksum, configuration, provenance, require_writable, weights_checksum, write_json
 
 PIXELS_PER_CALL = 2**20
-"""Pixels that a model is asked for at once: 13 frames of 320x240."""
+"""Pixels that a model is asked for at once: 13 frames of 320x240. See `VideoModel.function_of_time` for what is not
+divided."""
 SCHEME_OF: dict[Task, str] = {"interpolation": "every-second", "extrapolation": "beyond-5"}
 """The way to hide frames, where a task is named and no scheme."""
 
@@ -230,7 +231,10 @@ def data_name(data: VideoDataset) -> str:
 
 
 def predict(model: VideoModel, clip: Clip, question: Question, frames_per_call: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pieces of the answer: which frames (n,), and the frames (n, C, H, W), in order, `frames_per_call` at a time."""
+    """Pieces of the answer: which frames (n,), and the frames (n, C, H, W), in order, `frames_per_call` at a time.
+
+    In one piece from a model that is no function of time.
+    """
     for asked, frames in _predicted(model, [_Asked(0, clip, question)], frames_per_call):
         yield asked[0], frames[0]
 
@@ -254,14 +258,15 @@ class _Part:
 
 
 def _predicted(model: VideoModel, group: list[_Asked], frames_per_call: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pieces of the answers to a batch of questions: which frames (B, n), and the frames (B, n, C, H, W)."""
+    """Pieces of the answers to a batch of questions: which frames (B, n), and the frames (B, n, C, H, W).
+
+    A model that is no function of time has whole questions, and all that is seen.
+    """
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     every = torch.stack([each.question.asked for each in group])
-    for asked in torch.split(every, frames_per_call, dim=1):
-        seen = [
-            _remeasured(each.clip[_around(each.question.seen, here, int(model.config.neighbours))])
-            for each, here in zip(group, asked, strict=True)
-        ]
+    for asked in torch.split(every, frames_per_call if model.function_of_time else every.shape[1], dim=1):
+        needed = [_needed(model, each.question.seen, here) for each, here in zip(group, asked, strict=True)]
+        seen = [_remeasured(each.clip[places]) for each, places in zip(group, needed, strict=True)]
         query = torch.stack([each.clip.times[here] for each, here in zip(group, asked, strict=True)])
         yield asked, model(Batch.collate(seen).to(device), query.to(device)).frames
 
@@ -291,8 +296,11 @@ def _scores_of(each: _Asked, asked: Tensor, frames: Tensor, lpips: Lpips | None)
     return [_Part(scores, torch.full((len(asked),), each.index), Question(each.question.seen, asked).distance)]
 
 
-def _around(seen: Tensor, asked: Tensor, neighbours: int) -> Tensor:
+def _needed(model: VideoModel, seen: Tensor, asked: Tensor) -> Tensor:
     """Those of the seen frames that any of the asked ones, both in order, has among its nearest on each side."""
+    if not model.function_of_time:
+        return seen
+    neighbours = int(model.config.neighbours)
     first = int(torch.searchsorted(seen, asked[0])) - neighbours
     last = int(torch.searchsorted(seen, asked[-1])) + neighbours
     return seen[max(first, 0) : last]

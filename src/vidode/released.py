@@ -48,6 +48,7 @@ class ReleasedVidOde(VideoModel):
     takes one from each time to the next. One unit of the clip's clock is one unit of model time.
     """
 
+    function_of_time = False
     config: VidOdeConfig
 
     def __init__(self, config: VidOdeConfig, grid: Sequence[float] = ()) -> None:

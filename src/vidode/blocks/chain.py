@@ -41,6 +41,11 @@ class ChainConfig:
         if not 0 <= self.extra <= 1:
             raise InvalidInput(f"chain extra is {self.extra}; expected a probability between 0 and 1")
 
+    @property
+    def function_of_time(self) -> bool:
+        """Whether a frame is the same whatever else is asked."""
+        return self.points != "queried"
+
     def windows(self, observed: Batch, query: Tensor, neighbours: int, scale: TimeScale) -> Windows:
         """What each query sees."""
         if self.points == "queried":

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from vidode.blocks.chain import ChainConfig, Chains
 from vidode.blocks.frames import FrameDecoder
 from vidode.blocks.warp import compose, warp
+from vidode.clip import InvalidInput
 
 Output = Literal["full", "flow", "frame"]
 """Flow, difference and mask; flow alone; or colours (the steps E, D and B or C of the paper's ablation)."""
@@ -21,7 +22,8 @@ class WarpChainConfig(ChainConfig):
     """How a query is reached from an observed frame, by warps.
 
     extra: as in `ChainConfig`, but a quarter.
-    origin: where the solve starts; "first_query" (released) takes the encoder's state for that of the first time asked.
+    origin: where the solve starts; "first_query" (released) takes the encoder's state for that of the first time asked,
+    and goes with points that are "queried".
     source: what a step warps; the paper's Eq. 2 writes the "composed" frame, the released code warps what was "warped".
     first_state: what G takes for the state before the first step; the paper has the encoder's "state", the released
     code the "features" of the start frame. decode: in training G reads all steps "together", or "per_step" (released)
@@ -36,6 +38,14 @@ class WarpChainConfig(ChainConfig):
     first_state: Literal["features", "state"] = "features"
     decode: Literal["together", "per_step"] = "together"
     given: Literal["pair", "state"] = "pair"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.origin == "first_query" and self.points != "queried":
+            raise InvalidInput(
+                f"chain origin is first_query with points {self.points!r}; expected points 'queried': a chain on a grid"
+                " starts at the anchor"
+            )
 
     def starts(self, anchor: Tensor, chain: Chains) -> Tensor:
         """(G,) the time that the encoder's state is taken to belong to, which is `anchor` (G,) or the first asked."""

@@ -90,9 +90,9 @@ class Maker:
     def _made(
         self, window: Sequence[Frame], times: Iterator[Fraction], task: Task, typical: Fraction | None
     ) -> Iterator[Frame]:
-        """The model's frames at any number of times, some at a time."""
+        """The model's frames at any number of times, some at a time; all at once where they depend on one another."""
         limit = self.options.frames_per_call or max(1, PIXELS_PER_CALL // window[0].pixels[0].numel())
-        while some := list(islice(times, limit)):
+        while some := list(islice(times, limit if self.model.function_of_time else None)):
             self.require(task)
             _require_near(window, some, typical)
             frames = self._predicted(window, some, typical)

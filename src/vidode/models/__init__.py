@@ -173,6 +173,9 @@ class VideoModel(nn.Module, ABC):
     any_time: bool = True
     """False for a model that gives only the next frames of a regular sequence. Where the configuration decides it, the
     model says so of itself once it is built, and its class says False."""
+    function_of_time: bool = True
+    """False for a model of which a frame changes with what else is asked, as of the released Vid-ODE: what is asked of
+    it at once stays together. Where the configuration decides it, the model says so of itself once it is built."""
     exact: ClassVar[bool] = False
     """True for a model that takes exactly `config.neighbours` observations, no fewer and no more."""
     supervised: ClassVar[bool] = False

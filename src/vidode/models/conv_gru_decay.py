@@ -74,6 +74,7 @@ class ConvGruDecay(VideoModel):
     def __init__(self, config: ConvGruDecayConfig) -> None:
         super().__init__()
         self.config = config
+        self.function_of_time = config.chain.function_of_time
         latent = config.width * 2**DOWNS
         cell = DecayCell(latent, latent if config.decay == "channel" else 1)
         self.network = TimedRollout(config.channels, config.width, cell)

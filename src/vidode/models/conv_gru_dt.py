@@ -63,6 +63,7 @@ class ConvGruDt(VideoModel):
     def __init__(self, config: ConvGruDtConfig) -> None:
         super().__init__()
         self.config = config
+        self.function_of_time = config.chain.function_of_time
         self.network = TimedRollout(config.channels, config.width, GapCell(config.width * 2**DOWNS))
 
     def forward(self, observed: Batch, query: Tensor) -> Prediction:

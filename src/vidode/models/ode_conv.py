@@ -62,6 +62,7 @@ class OdeConv(VideoModel):
     def __init__(self, config: OdeConvConfig) -> None:
         super().__init__()
         self.config = config
+        self.function_of_time = config.origin == "anchor"
         latent = config.width * 2**DOWNS
         self.frame_encoder = FrameEncoder(config.channels * config.neighbours, config.width, DOWNS)
         self.field = ConvField(latent, latent // 2)

@@ -74,6 +74,7 @@ class OdeFc(VideoModel):
     def __init__(self, config: OdeFcConfig) -> None:
         super().__init__()
         self.config = config
+        self.function_of_time = config.origin == "anchor"
         self.map = (config.width * 2**DOWNS, config.size[0] // 2**DOWNS, config.size[1] // 2**DOWNS)
         whole = math.prod(self.map)
         self.frame_encoder = FrameEncoder(config.channels * config.neighbours, config.width, DOWNS)

@@ -142,6 +142,7 @@ class VidOde(VideoModel):
     def __init__(self, config: VidOdeConfig) -> None:
         super().__init__()
         self.config = config
+        self.function_of_time = config.chain.function_of_time
         latent = config.width * 2**DOWNS
         self.frame_encoder = FrameEncoder(config.channels, config.width, DOWNS)
         self.encoder = OdeConvGRU(latent, latent, latent // 2, solver=config.encoder.solver)

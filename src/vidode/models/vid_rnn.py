@@ -73,6 +73,7 @@ class VidRnn(VideoModel):
     def __init__(self, config: VidRnnConfig) -> None:
         super().__init__()
         self.config = config
+        self.function_of_time = config.chain.function_of_time
         latent = config.width * 2**DOWNS
         self.frame_encoder = FrameEncoder(config.channels, config.width, DOWNS)
         self.cell = ConvGRUCell(latent, latent)
