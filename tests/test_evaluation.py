@@ -10,7 +10,7 @@ from torch import Tensor
 from vidode.blocks.perceptual import Lpips
 from vidode.clip import Batch, Clip, InvalidInput, Meaning
 from vidode.datasets import VideoDataset, open_dataset
-from vidode.evaluation import describe_model, evaluate, measure, predict, report, scheme_for, write_report
+from vidode.evaluation import Asked, describe_model, evaluate, measure, predict, report, scheme_for, write_report
 from vidode.hiding import SCHEMES, questions
 from vidode.metrics import PROTOCOLS, Metrics, quantise
 from vidode.models import Prediction, VideoModel, build
@@ -76,7 +76,7 @@ def test_a_model_that_is_no_function_of_time_is_asked_everything_at_once_and_sho
     model, data = build(name, width=2, **NO_FUNCTIONS_OF_TIME[name]), drift(24)
     clip = data.clip(0).normalised()
     (question, *_) = questions("regular-extrapolation" if model.exact else "beyond-5", len(clip), 0, 0)
-    ((asked, made),) = predict(model.eval(), clip, question, frames_per_call=1)
+    ((asked, made),) = ((asked[0], made[0]) for asked, made in predict(model.eval(), [Asked(clip, question)], 1))
     assert torch.equal(asked, question.asked)
     observed = replace(clip[question.seen], meaning=replace(clip.meaning, frame_gap=None))
     with torch.no_grad():
@@ -126,7 +126,7 @@ def test_a_model_is_given_nothing_that_it_is_asked_for_and_no_more_than_it_needs
     spy, clip = Spy(), drift(200).clip(0).normalised()
     for question in questions(scheme, len(clip), 0, 0):
         spy.given.clear()
-        asked = torch.cat([asked for asked, _ in predict(spy, clip, question, frames_per_call=4)])
+        asked = torch.cat([asked[0] for asked, _ in predict(spy, [Asked(clip, question)], frames_per_call=4)])
         assert torch.equal(asked, question.asked)
         hidden = set(clip.times[question.asked].tolist())
         for observed, query in spy.given:

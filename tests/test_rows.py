@@ -9,19 +9,22 @@ from types import SimpleNamespace
 import pytest
 import torch
 from filelock import FileLock
+from PIL import Image
 
 from vidode.blocks.perceptual import Lpips
 from vidode.cli.verbs import values_of
 from vidode.configuration import configure
 from vidode.datasets import VideoDataset, config_class, dataset_class
+from vidode.evaluation import measure
 from vidode.experiments.reproduction import jobs as jobs_module
 from vidode.experiments.reproduction import rows, sharing
 from vidode.experiments.reproduction import run as run_module
-from vidode.experiments.reproduction.answers import shown_clip
-from vidode.experiments.reproduction.jobs import Job, Places, carry_out, training_of
+from vidode.experiments.reproduction.answers import answer, shown_clip
+from vidode.experiments.reproduction.jobs import Job, Places, carry_out, load_trained, training_of
 from vidode.experiments.reproduction.scales import PAPER, SMALL, SMOKE
 from vidode.manifest import shaping
 from vidode.metrics import quantise
+from vidode.models import config_class as config_of_model
 from vidode.models import model_class
 from vidode.sampling import generator_for, select
 
@@ -103,6 +106,20 @@ def test_a_row_is_measured_and_shown_on_the_test_split(places, monkeypatch):
     assert values["data"]["name"] == "moving_scenes/test"
 
 
+def test_a_picture_shows_the_frames_that_were_measured_where_they_depend_on_the_batch(places):
+    data = dataclasses.replace(SCENES, options={**SCENES.options, "held_out": 2})
+    scale = dataclasses.replace(SMOKE, clips=None, data={"actions": (data,)})
+    (job,) = rows.vid_ode_as_released("extrapolation", scale, "actions")
+    shown = answer(job, scale, places)
+    model, opened = load_trained(job, scale, places), data.open("test", None, None)
+    measured = {count: measure(model, opened, job.measured_by, together=count) for count in (1, 2)}
+    clip, question = shown_clip(job, places)
+    error = (quantise(shown) / 255 - quantise(clip.frames[question.asked]) / 255).square().flatten(1).mean(dim=1)
+    first = {count: found.scores.mse[: len(error)].float() for count, found in measured.items()}
+    torch.testing.assert_close(error, first[2], rtol=1e-3, atol=1e-5)  # kept in half precision
+    assert not torch.allclose(error, first[1], rtol=1e-3, atol=1e-5)
+
+
 def changed_data(job, monkeypatch):
     return dataclasses.replace(job, data=dataclasses.replace(job.data, options={**job.data.options, "frames": 25}))
 
@@ -113,9 +130,11 @@ def changed_scheme(job, monkeypatch):
 
 
 def changed_default(job, monkeypatch):
-    monkeypatch.setattr(
-        jobs_module, "configure", lambda kind, *given: dataclasses.replace(configure(kind, *given), width=4)
-    )
+    def with_another(kind, *given):
+        made = configure(kind, *given)
+        return dataclasses.replace(made, width=4) if kind is config_of_model(job.model) else made
+
+    monkeypatch.setattr(jobs_module, "configure", with_another)
     return job
 
 
@@ -142,6 +161,48 @@ def test_a_row_is_made_again_where_what_it_is_made_from_changed(model, change, p
     carry_out(change(job, monkeypatch), SMOKE, places, None, "second")
     (path,) = (places.results / "rows").iterdir()
     assert json.loads(path.read_text())["command"] == "second"
+
+
+def test_a_change_of_the_optimiser_alone_is_another_training(places, monkeypatch):
+    job = Job("ode_conv", "extrapolation", SCENES)
+    carry_out(job, SMOKE, places, None, "first")
+    (path,) = (places.results / "rows").iterdir()
+    first = json.loads(path.read_text())
+    carry_out(changed_optimiser(job, monkeypatch), SMOKE, places, None, "second")
+    second = json.loads(path.read_text())
+    assert first["model"]["sha256"] != second["model"]["sha256"]
+    assert second["key"]["training"]["optimiser"]["learning_rate"] == 1e-5
+
+
+def strips(root, shade):
+    """A Weizmann of one clip of twelve frames in each split, of one shade."""
+    for split in ("train", "test"):
+        (root / split).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (12 * 32, 32), (shade, shade, shade)).save(root / split / "00000000.png")
+
+
+@pytest.mark.parametrize("model", ["copy_last", "ode_conv"])
+def test_a_row_is_made_again_where_other_data_stands_under_the_same_names(model, places, tmp_path):
+    job = Job(model, "extrapolation", SMALL.data["actions"][0])
+    told = []
+    for shade in (50, 200, 200):
+        strips(tmp_path / "weizmann", shade)
+        here = dataclasses.replace(places, data=tmp_path, checksums={})
+        carry_out(job, SMOKE, here, None, f"{len(told)} of {shade}")
+        row = json.loads((places.results / "rows" / f"{job.name}.json").read_text())
+        assert row["key"]["data"]["sha256"] == row["data"]["sha256"]
+        told.append((row["command"], row["key"]["learned_from"]))
+    trained = model_class(model).trainable
+    assert [command for command, _ in told] == ["0 of 50", "1 of 200", "1 of 200"]
+    assert len({checksum for _, checksum in told}) == (2 if trained else 1)
+    assert len(list(places.runs.glob("smoke/ode_conv-*"))) == (2 if trained else 0)
+
+
+def test_a_row_names_the_seed_of_its_training_and_that_of_what_was_hidden(places):
+    carry_out(Job("ode_conv", "extrapolation", SCENES, seed=1), SMOKE, places, None, "vidode reproduce table2")
+    (path,) = (places.results / "rows").iterdir()
+    row = json.loads(path.read_text())
+    assert (row["seed"], row["hiding_seed"], row["key"]["training"]["seed"]) == (1, 0, 1)
 
 
 def test_a_row_has_the_distances_of_the_weights_that_were_given(places):

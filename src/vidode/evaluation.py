@@ -8,7 +8,7 @@ takes the memory of one piece.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -145,7 +145,7 @@ def measure(
     if stride < 1 or (clips is not None and clips < 1):
         raise InvalidInput(f"clips is {clips} and stride {stride}; expected at least 1 of each, or no clips for all")
     parts: list[_Part] = []
-    waiting: list[_Asked] = []
+    waiting: list[Asked] = []
     checksum, skipped = DataChecksum(), 0
     indices = range(0, len(data), stride)[:clips]
     for index in indices:
@@ -154,7 +154,7 @@ def measure(
         checksum.update(clip)
         asked = questions(scheme_name, len(clip), seed, index)
         skipped += not asked
-        waiting += [_Asked(index, clip, question) for question in asked]
+        waiting += [Asked(clip, question, index) for question in asked]
         while len(waiting) >= together:
             parts += _scored(model, waiting[:together], lpips, pixels_per_call)
             del waiting[:together]
@@ -230,22 +230,28 @@ def data_name(data: VideoDataset) -> str:
     return f"{type(data).__module__.rpartition('.')[2]}/{data.split}"
 
 
-def predict(model: VideoModel, clip: Clip, question: Question, frames_per_call: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pieces of the answer: which frames (n,), and the frames (n, C, H, W), in order, `frames_per_call` at a time.
-
-    In one piece from a model that is no function of time.
-    """
-    for asked, frames in _predicted(model, [_Asked(0, clip, question)], frames_per_call):
-        yield asked[0], frames[0]
-
-
 @dataclass(frozen=True, eq=False)
-class _Asked:
-    """A question on the clip of this index."""
+class Asked:
+    """A question on a clip, which is the data's `index`-th."""
 
-    index: int
     clip: Clip
     question: Question
+    index: int = 0
+
+
+def predict(model: VideoModel, group: Sequence[Asked], frames_per_call: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pieces of the answers to a batch of questions: which frames (B, n), and the frames (B, n, C, H, W), in order.
+
+    group: questions that ask for as many frames each. frames_per_call: of each question; a model that is no function of
+    time has whole questions, and all that is seen.
+    """
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    every = torch.stack([each.question.asked for each in group])
+    for asked in torch.split(every, frames_per_call if model.function_of_time else every.shape[1], dim=1):
+        needed = [_needed(model, each.question.seen, here) for each, here in zip(group, asked, strict=True)]
+        seen = [_remeasured(each.clip[places]) for each, places in zip(group, needed, strict=True)]
+        query = torch.stack([each.clip.times[here] for each, here in zip(group, asked, strict=True)])
+        yield asked, model(Batch.collate(seen).to(device), query.to(device)).frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,24 +263,10 @@ class _Part:
     distance: Tensor
 
 
-def _predicted(model: VideoModel, group: list[_Asked], frames_per_call: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pieces of the answers to a batch of questions: which frames (B, n), and the frames (B, n, C, H, W).
-
-    A model that is no function of time has whole questions, and all that is seen.
-    """
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    every = torch.stack([each.question.asked for each in group])
-    for asked in torch.split(every, frames_per_call if model.function_of_time else every.shape[1], dim=1):
-        needed = [_needed(model, each.question.seen, here) for each, here in zip(group, asked, strict=True)]
-        seen = [_remeasured(each.clip[places]) for each, places in zip(group, needed, strict=True)]
-        query = torch.stack([each.clip.times[here] for each, here in zip(group, asked, strict=True)])
-        yield asked, model(Batch.collate(seen).to(device), query.to(device)).frames
-
-
-def _scored(model: VideoModel, group: list[_Asked], lpips: Lpips | None, pixels_per_call: int) -> list[_Part]:
+def _scored(model: VideoModel, group: list[Asked], lpips: Lpips | None, pixels_per_call: int) -> list[_Part]:
     """The scores of the answers to a batch of questions."""
     height, width = group[0].clip.size
-    pieces = _predicted(model, group, max(1, pixels_per_call // (height * width * len(group))))
+    pieces = predict(model, group, max(1, pixels_per_call // (height * width * len(group))))
     return [
         part
         for asked, frames in pieces
@@ -283,7 +275,7 @@ def _scored(model: VideoModel, group: list[_Asked], lpips: Lpips | None, pixels_
     ]
 
 
-def _scores_of(each: _Asked, asked: Tensor, frames: Tensor, lpips: Lpips | None) -> list[_Part]:
+def _scores_of(each: Asked, asked: Tensor, frames: Tensor, lpips: Lpips | None) -> list[_Part]:
     """The scores of some frames (n, C, H, W) of an answer; a frame of which nothing was measured has none."""
     clip, valid = each.clip, None
     if clip.valid is not None:

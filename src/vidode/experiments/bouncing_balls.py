@@ -21,7 +21,7 @@ from torch import Tensor
 from vidode.checkpoints import load
 from vidode.datasets import VideoDataset
 from vidode.datasets.bouncing_balls import BouncingBalls, BouncingBallsConfig
-from vidode.evaluation import Row, measure, predict, report
+from vidode.evaluation import Asked, Row, measure, predict, report
 from vidode.hiding import questions
 from vidode.metrics import PROTOCOLS
 from vidode.models import VideoModel
@@ -86,7 +86,9 @@ def _answers(models: dict[str, VideoModel], data: VideoDataset, index: int) -> d
     clip = data.clip(index)
     (question,) = questions(SCHEME, len(clip), seed=0, clip=index)
     answers = {
-        name: torch.cat([frames for _, frames in predict(model.eval(), clip, question, len(question.asked))])
+        name: torch.cat(
+            [frames[0] for _, frames in predict(model.eval(), [Asked(clip, question)], len(question.asked))]
+        )
         for name, model in models.items()
     }
     return {"truth": clip.frames[question.asked], **{name: frames.clamp(0, 1) for name, frames in answers.items()}}

@@ -71,7 +71,7 @@ def ladder_claims(task: Task, data: str) -> list[Claim | Tie]:
     for lower, upper in pairwise(TITLES):
         for metric in VIDEO:
             before, after = (getattr(LADDER[LETTERS[title]][task], metric.attribute) for title in (lower, upper))
-            if (lower, upper) == TIED and abs(after - before) <= metric.near:
+            if (lower, upper) == TIED and abs(after - before) <= metric.near * before:
                 made.append(Tie(lower, upper, task, data, metric))
                 continue
             up = metric.better * (after - before) > 0

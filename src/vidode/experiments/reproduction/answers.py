@@ -6,7 +6,8 @@ Answers are kept in `answers/`, beside the rows: a picture is drawn again withou
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import safetensors.torch
@@ -15,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from vidode.clip import Batch, Clip
-from vidode.evaluation import predict
-from vidode.experiments.reproduction.jobs import Job, Places, load_trained, training_digest
+from vidode.evaluation import Asked, predict
+from vidode.experiments.reproduction.jobs import Job, Places, batch_of, load_trained, training_digest
 from vidode.experiments.reproduction.scales import Scale
 from vidode.hiding import Question, questions
 from vidode.models import VideoModel
@@ -33,19 +34,29 @@ CLIP = 0
 
 def shown_clip(job: Job, places: Places) -> tuple[Clip, Question]:
     """The clip of a job's data, and what is seen and asked of it."""
-    clip = job.data.open("test", places.data, places.cache).clip(CLIP).normalised()
-    (question, *_) = questions(job.measured_by, len(clip), seed=0, clip=CLIP)
-    return clip, question
+    first = next(_asked(job, places))
+    return first.clip, first.question
+
+
+def _asked(job: Job, places: Places) -> Iterator[Asked]:
+    """What is asked in turn, as it is when the job is measured."""
+    data = job.data.open("test", places.data, places.cache)
+    for index in range(CLIP, len(data)):
+        clip = data.clip(index).normalised()
+        yield from (Asked(clip, question, index) for question in questions(job.measured_by, len(clip), 0, index))
 
 
 def answer(job: Job, scale: Scale, places: Places) -> Tensor:
-    """The frames (K, C, H, W) of a job's model to its own question."""
+    """The frames (K, C, H, W) of a job's model to its own question, beside those that it is measured with at once."""
+    count = batch_of(job, scale)
 
     def make(model: VideoModel) -> Answer:
-        clip, question = shown_clip(job, places)
-        return {"frames": torch.cat([frames for _, frames in predict(model, clip, question, len(question.asked))])}
+        group = list(islice(_asked(job, places), count))
+        pieces = predict(model, group, len(group[0].question.asked))
+        return {"frames": torch.cat([frames[0] for _, frames in pieces])}
 
-    return _kept(job, scale, places, job.name, job.measured_by, make)["frames"].clamp(0, 1)
+    asked = f"{job.measured_by}, {count} at once" if count > 1 else job.measured_by
+    return _kept(job, scale, places, job.name, asked, make)["frames"].clamp(0, 1)
 
 
 def answer_at(
@@ -66,12 +77,16 @@ def answer_at(
 def _kept(
     job: Job, scale: Scale, places: Places, name: str, asked: str, make: Callable[[VideoModel], Answer]
 ) -> Answer:
-    """What is kept under a name, of this very training and question; else made, and kept.
+    """What is kept under a name, of this very training, clip and question; else made, and kept.
 
     In half precision: no eye sees the rest.
     """
     path = places.results / "answers" / f"{name}.safetensors"
-    made_from = {"training": training_digest(job, scale, places), "asked": asked}
+    made_from = {
+        "training": training_digest(job, scale, places),
+        "asked": asked,
+        "data": places.checksum(job.data, "test"),
+    }
     if _made_from(path) != made_from:
         with torch.no_grad():
             made = make(load_trained(job, scale, places))

@@ -1,8 +1,8 @@
 """Jobs: one model, trained on one data set for one task from one seed, then measured. Tables share them.
 
 A job leaves a row, `rows/NAME.json`: the scores under both protocols, where they come from, what the training took and
-its curves. A row that is there is read; it is made again where what it was made from changed, and where its file is
-damaged. Trainings resume.
+its curves. A row that is there is read; it is made again where its configuration or its data changed, and where its
+file is damaged. It names the commit of its code, which is not compared. Trainings resume.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from vidode import checkpoints
 from vidode.blocks.perceptual import Lpips
 from vidode.clip import InvalidInput
 from vidode.configuration import configure, plain
-from vidode.datasets import dataset_class
+from vidode.datasets import Split, dataset_class
+from vidode.datasets import config_class as data_config
 from vidode.evaluation import Row, describe_data, measure, report
 from vidode.experiments.reproduction.scales import DataChoice, Scale
 from vidode.metrics import Protocol, Scores
-from vidode.models import Task, VideoModel, config_class, model_class
-from vidode.provenance import weights_checksum, write_json
+from vidode.models import OptimiserConfig, Task, VideoModel, config_class, model_class
+from vidode.provenance import DataChecksum, weights_checksum, write_json
 from vidode.training import Choice, RunConfig, TrainingConfig, train
 
 log = logging.getLogger(__name__)
@@ -76,12 +77,27 @@ class Job:
 
 @dataclass(frozen=True)
 class Places:
-    """Where things are. data: the folder of data sets. results: of this scale. runs: trainings, not to be kept."""
+    """Where things are. data: the folder of data sets. results: of this scale. runs: trainings, not to be kept.
+
+    checksums: of splits that were read; each is read once.
+    """
 
     results: Path
     runs: Path
     data: Path | None = None
     cache: Path | None = None
+    checksums: dict[tuple[str, Split], str] = field(default_factory=dict, compare=False, repr=False)
+
+    def checksum(self, data: DataChoice, split: Split) -> str:
+        """SHA-256 of all clips of a split."""
+        told = json.dumps([data.name, data.configuration(self.data, self.cache)], sort_keys=True), split
+        if told not in self.checksums:
+            log.info("reading %s/%s for its checksum", data.label, split)
+            checksum, opened = DataChecksum(), data.open(split, self.data, self.cache)
+            for index in range(len(opened)):
+                checksum.update(opened.clip(index).normalised())
+            self.checksums[told] = checksum.hexdigest()
+        return self.checksums[told]
 
 
 @dataclass(frozen=True)
@@ -145,16 +161,18 @@ def _of_the_windows(job: Job, inputs: int) -> dict[str, Any]:
 
 
 def require_data(jobs: Iterable[Job], places: Places) -> None:
-    """Open what the jobs are measured on, each once: a set that is missing is missed before hours of training.
+    """Open what the jobs learn from and are measured on, each once: what is missing is missed before hours of training.
 
     Raises `InvalidInput`, saying what to type.
     """
-    opened: list[DataChoice] = []
-    for data in (job.data for job in jobs):
-        if data not in opened:
-            _require_folder(data, places)
-            data.open("test", places.data, places.cache)
-            opened.append(data)
+    opened: list[tuple[DataChoice, Split]] = []
+    for job in jobs:
+        splits: tuple[Split, ...] = ("train", "test") if model_class(job.model).trainable else ("test",)
+        for needed in ((job.data, split) for split in splits):
+            if needed not in opened:
+                _require_folder(job.data, places)
+                job.data.open(needed[1], places.data, places.cache)
+                opened.append(needed)
 
 
 def _require_folder(data: DataChoice, places: Places) -> None:
@@ -178,10 +196,10 @@ def carry_out(job: Job, scale: Scale, places: Places, lpips: Lpips | None, comma
     log.info("%s", job.name)
     model, training, curve = _trained(job, scale, places)
     data = job.data.open("test", places.data, places.cache)
-    together = _together(job, scale)
+    together = batch_of(job, scale)
     measured = measure(model, data, job.measured_by, lpips=lpips, seed=0, clips=scale.clips, together=together)
     measured = replace(measured, model=job.title, data=job.data.label)
-    facts = report(measured, data, command)
+    facts = {**report(measured, data, command), "seed": job.seed, "hiding_seed": measured.seed}
     write_json(path, {**facts, "training": training, "curve": curve, "key": key})
     return read_outcome(job, path)
 
@@ -203,7 +221,7 @@ def _answers(made_from: dict[str, Any], key: dict[str, Any]) -> bool:
     return ({**made_from, "lpips": None} if key["lpips"] is None else made_from) == key
 
 
-def _together(job: Job, scale: Scale) -> int:
+def batch_of(job: Job, scale: Scale) -> int:
     """Clips of a batch when it is measured: batch statistics of a test are those of batches as in training."""
     return scale.batch_size if job.options.get("statistics") == "batch" else 1
 
@@ -231,13 +249,13 @@ def _trained(job: Job, scale: Scale, places: Places) -> tuple[VideoModel, dict[s
 
 
 def training_digest(job: Job, scale: Scale, places: Places) -> str:
-    """Different for different trainings."""
-    config = _resolved(job, scale, places)
-    return hashlib.blake2b(json.dumps(config, sort_keys=True).encode(), digest_size=4).hexdigest()
+    """Different for different trainings: another configuration, or other data."""
+    made_from = _learned_from(job, scale, places)
+    return hashlib.blake2b(json.dumps(made_from, sort_keys=True).encode(), digest_size=4).hexdigest()
 
 
 def _run_folder(job: Job, scale: Scale, places: Places) -> Path:
-    """Another configuration has another folder: an older one neither stands in its way nor is taken for it."""
+    """Another training has another folder: an older one neither stands in its way nor is taken for it."""
     return places.runs / scale.name / f"{job.run_name}-{training_digest(job, scale, places)}"
 
 
@@ -257,24 +275,37 @@ def _curve(path: Path) -> dict[str, list[float]]:
 
 def _key(job: Job, scale: Scale, places: Places, lpips: Lpips | None) -> Any:
     """What a row is made from: plain values, as JSON has them."""
-    kind = model_class(job.model)
+    test = describe_data(job.data.open("test", places.data, places.cache))
     key = {
-        "training": _resolved(job, scale, places) if kind.trainable else None,
-        "optimiser": plain(kind.optimiser),
-        "data": describe_data(job.data.open("test", places.data, places.cache)),
+        **_learned_from(job, scale, places),
+        "data": {**test, "sha256": places.checksum(job.data, "test")},
         "scheme": job.measured_by,
         "clips": scale.clips,
         "lpips": None if lpips is None else weights_checksum(lpips),
     }
-    together = _together(job, scale)
+    together = batch_of(job, scale)
     return _plain({**key, "together": together} if together > 1 else key)
 
 
+def _learned_from(job: Job, scale: Scale, places: Places) -> dict[str, Any]:
+    """The training, and the checksum of its data; None of a floor."""
+    if not model_class(job.model).trainable:
+        return {"training": None, "learned_from": None}
+    return {"training": _resolved(job, scale, places), "learned_from": places.checksum(job.data, "train")}
+
+
 def _resolved(job: Job, scale: Scale, places: Places) -> dict[str, Any]:
-    """What is trained, wherever things are: with all options of the model, of which a default may change."""
+    """What is trained, wherever things are: with all options written out, since a default may change."""
     config = training_of(job, scale, replace(places, data=None, cache=None))
     model = configure(config_class(job.model), config.model.options, f"model {job.model}")
-    return {**plain(config), "model": {"name": job.model, "options": plain(model)}}
+    data = configure(data_config(job.data.name), config.data.options, f"data set {job.data.name}")
+    own = plain(model_class(job.model).optimiser)
+    return {
+        **plain(config),
+        "model": {"name": job.model, "options": plain(model)},
+        "data": {"name": job.data.name, "options": plain(data)},
+        "optimiser": plain(configure(OptimiserConfig, {**own, **config.optimiser}, "optimiser")),
+    }
 
 
 def _merged(options: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

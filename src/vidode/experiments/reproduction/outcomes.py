@@ -22,8 +22,8 @@ PROTOCOL: Protocol = "vidode2021"
 class Metric:
     """attribute: its name in scores, and in what the paper prints. better: 1 where more is, -1 where less is.
 
-    form: of ours. printed: of the paper's, where it has other digits. scale: of ours, for the paper's unit. near: so
-    far apart are rows that nearly tie.
+    form: of ours. printed: of the paper's, where it has other digits. scale: of ours, for the paper's unit. near: rows
+    that nearly tie differ by at most this share.
     """
 
     name: str
@@ -44,8 +44,8 @@ class Metric:
 
 
 SSIM = Metric("SSIM", "ssim", "{:.3f}", 1, near=0.01)
-LPIPS = Metric("LPIPS", "lpips", "{:.4f}", -1, printed="{:.3f}", near=0.01)
-PSNR = Metric("PSNR", "psnr", "{:.2f}", 1, near=0.5)
+LPIPS = Metric("LPIPS", "lpips", "{:.4f}", -1, printed="{:.3f}", near=0.1)
+PSNR = Metric("PSNR", "psnr", "{:.2f}", 1, near=0.02)
 MSE = Metric("MSE (1e-3)", "mse", "{:.3f}", -1, 1e3)
 VIDEO = (SSIM, LPIPS, PSNR)
 FIELD = (LPIPS, MSE)
@@ -195,7 +195,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Tie:
-    """The paper's: that two rows nearly tie in a metric, which is to say that they are no further apart than `near`."""
+    """The paper's: that two rows nearly tie in a metric: they differ by no more than the share `near` of the second."""
 
     first: str
     second: str
@@ -210,19 +210,17 @@ class Tie:
         head = f"- {self.first} and {self.second} nearly tie ({self.data}, {self.task}): "
         if pair is None:
             return f"{head}not decided ({self.metric.name} not measured)\n"
-        holds = True if abs(pair.apart) <= self.metric.near else None if self._unsure(pair) else False
-        found = verdict([holds]) + outcomes.of_one_seed(*cells)
-        return f"{head}{found} ({pair.told}; near is {self.metric.written(self.metric.near)})\n"
-
-    def _unsure(self, pair: Pair) -> bool:
-        return abs(pair.apart) - pair.spread <= self.metric.near
+        found = verdict([within(abs(pair.apart), pair.spread, self.metric.near * abs(pair.second))])
+        told = f"{pair.told}; near is {100 * self.metric.near:g} %"
+        return f"{head}{found}{outcomes.of_one_seed(*cells)} ({told})\n"
 
 
 @dataclass(frozen=True)
 class Pair:
-    """How far a cell's mean lies above another's, the sum of both spreads, and both means in words."""
+    """How far a cell's mean lies above that of the second, the sum of both spreads, and both means in words."""
 
     apart: float
+    second: float
     spread: float
     told: str
 
@@ -234,7 +232,7 @@ def pair_of(outcomes: Outcomes, first: Cell, second: Cell, metric: Metric) -> Pa
     if one is None or other is None:
         return None
     told = f"{metric.name} {metric.written(one)} against {metric.written(other)}"
-    return Pair(one - other, sum(outcomes.spread(cell, metric) for cell in cells), told)
+    return Pair(one - other, other, sum(outcomes.spread(cell, metric) for cell in cells), told)
 
 
 def half_range(values: Sequence[float]) -> float:
@@ -245,6 +243,11 @@ def half_range(values: Sequence[float]) -> float:
 def ahead(apart: float, spread: float) -> bool | None:
     """Whether a difference is positive; None within the spread, where it says nothing."""
     return None if abs(apart) <= spread else apart > 0
+
+
+def within(apart: float, spread: float, near: float) -> bool | None:
+    """Whether a distance is at most `near`; None where the spread reaches beyond it, and does not make it certain."""
+    return True if apart + spread <= near else False if apart - spread > near else None
 
 
 def worsens(values: Sequence[tuple[float, float]], metric: Metric) -> bool | None:

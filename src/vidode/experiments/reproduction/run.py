@@ -97,5 +97,5 @@ def described(scale: Scale) -> str:
         f" clips (where a row does not say otherwise), {seeds}. Protocol {PROTOCOL}. In tables bold is best of what was"
         " measured here, and beside it stands what the paper prints, of its own data; beyond the end the blend is the"
         " copy of the last frame, and has no row. Each row is a file in rows/ with its configuration, seed, commit and"
-        " checksums."
+        f" checksums. {scale.note}".rstrip()
     )

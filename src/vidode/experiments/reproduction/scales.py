@@ -66,7 +66,7 @@ class Scale:
 
     width: share of the paper's width of each network. steps: updates of every model, or None for `epochs` epochs.
     seeds: of every row that is trained. clips: measured of each test set; None is all. precision: of training.
-    optimiser: fields of `OptimiserConfig` that replace each model's own.
+    optimiser: fields of `OptimiserConfig` that replace each model's own. note: what else its pages say of it.
     """
 
     name: str
@@ -80,6 +80,7 @@ class Scale:
     precision: Literal["float32", "bfloat16"] = "float32"
     augmentation: Augmentation = field(default_factory=Augmentation)
     optimiser: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def generated(self) -> bool:
@@ -213,6 +214,7 @@ SMALL = Scale(
     steps=2000,
     precision="bfloat16",
     optimiser=BRIEF,
+    note="Of ucf101 it has a sample, 50 clips to train on and 15 to measure, of 5 of its 101 actions (ucf101.txt).",
     data={
         "actions": (video("weizmann", "weizmann", 57, 32, stands_for=SETS),),
         "ladder": (video("weizmann", "weizmann", 57, 32, stands_for=SETS),),
