@@ -9,6 +9,7 @@ from PIL import Image
 from vidode.clip import InvalidInput
 from vidode.experiments import optimisers
 from vidode.experiments.optimisers import development, main
+from vidode.preparation import prepare
 
 
 @pytest.fixture
@@ -33,6 +34,13 @@ def test_every_sixth_training_clip_is_held_out_and_no_test_clip_is_touched(strip
 def test_a_folder_without_clips_is_refused(tmp_path):
     with pytest.raises(InvalidInput, match="holds 0 clips; expected at least 6"):
         development(tmp_path, tmp_path / "links")
+
+
+def test_a_prepared_folder_is_refused(strips, tmp_path):
+    prepare("weizmann", strips / "weizmann", tmp_path / "prepared" / "weizmann", {}, partial=True)
+    with pytest.raises(InvalidInput, match="made by 'vidode datasets prepare'; expected the strips"):
+        development(tmp_path / "prepared", tmp_path / "links")
+    assert not (tmp_path / "links").exists()
 
 
 def test_each_model_is_trained_twice_and_the_floors_stand_below(strips, tmp_path, monkeypatch):

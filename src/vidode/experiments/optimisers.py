@@ -22,6 +22,7 @@ from vidode.evaluation import measure
 from vidode.experiments.reproduction.jobs import Job, Places, training_of
 from vidode.experiments.reproduction.rows import ours, trained
 from vidode.experiments.reproduction.scales import BRIEF, SMALL, Scale
+from vidode.manifest import is_prepared
 from vidode.metrics import PROTOCOLS
 from vidode.models import Task
 from vidode.program import run_module, whole
@@ -62,8 +63,13 @@ FLOORS: tuple[tuple[str, Task], ...] = (
 def development(data: Path, folder: Path) -> Path:
     """A root whose `weizmann` holds links to the training clips alone, the held-out ones as its test split.
 
-    Raises `InvalidInput` where there are no clips.
+    Raises `InvalidInput` where there are no clips, and for what was prepared: some of its arrays are no data set.
     """
+    if is_prepared(data / "weizmann"):
+        raise InvalidInput(
+            f"{data / 'weizmann'} was made by 'vidode datasets prepare'; expected the strips as their owners distribute"
+            " them, in train/"
+        )
     clips = sorted((data / "weizmann" / "train").glob("*"))
     if len(clips) < EACH:
         raise InvalidInput(f"{data / 'weizmann' / 'train'} holds {len(clips)} clips; expected at least {EACH}")
