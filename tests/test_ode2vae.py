@@ -1,6 +1,5 @@
 """ODE2VAE: its second order, its trace, the density that flows along, each term of its bound, its curriculum."""
 
-
 import pytest
 import torch
 from torch import nn
