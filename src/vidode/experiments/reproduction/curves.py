@@ -18,6 +18,8 @@ STILL = 0.05
 STEADY = 0.1
 """Shares by which a divergence that has converged still moves, and varies, in its last quarter."""
 
+COLOURS = 10
+"""That are told apart easily; more lines have them in pairs of light and dark."""
 FALLEN = 0.1
 """The share of its highest below which a learning rate has fallen away."""
 
@@ -101,18 +103,21 @@ def curves_of(outcomes: Sequence[Outcome], columns: Sequence[str]) -> dict[Panel
 
 
 def _draw(path: Path, curves: dict[Panel, Lines], relative: bool) -> None:
+    from matplotlib import color_sequences
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.2 * len(curves), 4.2), layout="constrained")
+    most = max(map(len, curves.values()))
+    figure = Figure(figsize=(5.2 * len(curves), 3.6 + 0.07 * most), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, len(curves), squeeze=False)[0]
     for axis, ((task, data), lines) in zip(axes, curves.items(), strict=True):
+        axis.set_prop_cycle(color=color_sequences["tab10" if len(lines) <= COLOURS else "tab20"])
         for title, ((steps, values), *_) in lines.items():
             axis.plot(steps, [value / values[0] for value in values] if relative else values, label=title, linewidth=1)
         axis.set_title(f"{data}, {task}")
         axis.set_xlabel("updates")
-        axis.legend(fontsize=6, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.17))  # below: lines fill the rest
+        axis.legend(fontsize=6, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.17))  # below: lines fill the rest
         axis.set_yscale("symlog", linthresh=0.01)  # what is minimised may be below zero, and a divergence near it
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=100)
