@@ -358,6 +358,9 @@ def test_a_truncated_video(capsys, video, tmp_path):
         (("--fps", "60", "--input-fps", "25"), "video"),
         (("--fps", "1e99999"), "'1e99999'"),
         (("--times", "1,1e300"), "expected numbers"),
+        (("--times", "0.1," + "9" * 400), "expected numbers"),
+        (("--times", "0.1," * 100 + "o.2"), "expected numbers"),
+        (("--frame-gap", "9" * 400, "--fps", "60"), "expected a finite number"),
         (("--times", "1.5,400"), "times are in seconds"),
         (("--fps", "60", "--cut-threshold", "1e400"), "'1e400'"),
         (("--fps", "60", "--frame-gap", "1e-400"), "1e-400"),
@@ -610,3 +613,22 @@ def test_a_variable_rate_video_with_sound_and_odd_size(capsys, tmp_path):
     assert len(same) >= 10
     assert all((frame.pixels - known[frame.time]).abs().max() <= 1.01 / 255 for frame in same)
     assert audio_packets(tmp_path / "out.mp4") == audio_packets(source)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("split=train", "no option 'split'"),
+        ("name=kth", "no option 'name'"),
+        ("size=2024-13-01", "is not YAML"),
+        ("size=!!int foo", "is not YAML"),
+        ("size=&a [*a]", "is not YAML"),
+        ("size=" + "[" * 2000 + "]" * 2000, "is not YAML"),
+        ("size=" + "9" * 5000, "is not YAML"),
+        ("channels=true", "channels is True; expected"),
+    ],
+)
+def test_options_of_data_that_cannot_be(capsys, tmp_path, option, message):
+    (tmp_path / "weizmann" / "train").mkdir(parents=True)
+    words = ("evaluate", "blend", "--data", "weizmann", "--root", tmp_path / "weizmann", "--option", option)
+    assert message in refused(capsys, *words)

@@ -46,7 +46,16 @@ def test_missing_pixels_are_allowed_where_they_are_declared():
         Clip(NAN, [0.0, 1.0], valid=valid[:1])
 
 
-@pytest.mark.parametrize("fields", [{"value_range": (1.0, 1.0)}, {"frame_gap": 0.0}, {"frame_gap": -1.0}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"value_range": (1.0, 1.0)},
+        {"value_range": (0.0, float("inf"))},
+        {"frame_gap": 0.0},
+        {"frame_gap": -1.0},
+        {"frame_gap": float("inf")},
+    ],
+)
 def test_a_meaning_that_means_nothing_is_refused(fields):
     with pytest.raises(InvalidInput, match="expected"):
         Meaning(**fields)

@@ -174,3 +174,11 @@ def test_a_wrong_file_is_refused_in_one_line(tmp_path):
     save_file({**random_weights(), "conv3.bias": torch.zeros(2)}, tmp_path / "shape.safetensors")
     with pytest.raises(InvalidInput, match=r"expected convN\.weight"):
         load_lpips(tmp_path / "shape.safetensors")
+
+
+def test_weights_that_are_no_numbers_are_refused(weights, tmp_path):
+    state = load_file(weights)
+    state["conv3.bias"][0] = torch.nan
+    save_file(state, tmp_path / "lpips.safetensors")
+    with pytest.raises(InvalidInput, match=r"conv3\.bias holds numbers that are not finite"):
+        load_lpips(tmp_path / "lpips.safetensors")

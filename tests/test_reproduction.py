@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from vidode.blocks.perceptual import Lpips
 from vidode.cli import main
@@ -534,6 +536,56 @@ def test_a_row_without_a_part_is_made_again(places, part):
     del values[part]
     path.write_text(json.dumps(values))
     assert carry_out(job, SMOKE, places, None, "vidode reproduce table2") == first
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("rows", 0, "scores", "psnr"), "20 dB"),
+        (("rows", 1, "scores", "psnr"), float("nan")),
+        (("rows", 0, "by_distance", "1", "ssim"), float("inf")),
+        (("rows", 1, "protocol"), "vidode2021"),
+        (("curve",), None),
+        (("curve",), {}),
+        (("curve", "step"), [1]),
+        (("training", "seconds"), None),
+    ],
+)
+def test_a_row_of_which_a_part_is_not_what_was_written_is_made_again(places, where, value):
+    job = Job("ode_conv", "extrapolation", SCENES)
+    first = carry_out(job, SMOKE, places, None, "vidode reproduce table2")
+    path = places.results / "rows" / f"{job.name}.json"
+    values = inner = json.loads(path.read_text())
+    for key in where[:-1]:
+        inner = inner[key]
+    inner[where[-1]] = value
+    path.write_text(json.dumps(values))
+    assert carry_out(job, SMOKE, places, None, "vidode reproduce table2") == first
+
+
+@pytest.mark.parametrize("change", [lambda answers: {}, lambda answers: {"frames": answers["frames"] * torch.nan}])
+def test_answers_of_which_a_part_is_missing_or_is_no_number_are_made_again(places, caplog, change):
+    job = Job("copy_last", "extrapolation", SCENES)
+    first = answer(job, SMOKE, places)
+    path = places.results / "answers" / f"{job.name}.safetensors"
+    with safe_open(path, framework="pt") as file:
+        facts = file.metadata()
+    save_file(change(load_file(path)), path, metadata=facts)
+    with caplog.at_level(logging.WARNING, "vidode"):
+        assert torch.equal(answer(job, SMOKE, places), first)
+    assert f"answers {path} are damaged" in caplog.text
+
+
+@pytest.mark.parametrize("blocked", ["table2.md", "rows/x.json", "answers/x.safetensors"])
+def test_places_that_cannot_be_written_are_found_before_the_first_training(places, monkeypatch, blocked):
+    monkeypatch.setattr(run_module, "carry_out", lambda *_: pytest.fail("began before all places were tried"))
+    places.results.mkdir()
+    if blocked == "table2.md":
+        (places.results / blocked).mkdir()
+    else:
+        (places.results / blocked).parent.write_text("a file where a folder goes")
+    with pytest.raises(InvalidInput, match=f"cannot write {places.results}.*choose another place"):
+        run_module.reproduce(["table2"], SMOKE, places)
 
 
 @pytest.mark.parametrize("left", [0, 5, 60, -1])

@@ -6,6 +6,7 @@ in float32 seconds already loses the milliseconds that a frame rate needs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -39,9 +40,9 @@ class Meaning:
 
     def __post_init__(self) -> None:
         low, high = self.value_range
-        if not high > low:
-            raise InvalidInput(f"value range is {self.value_range}; expected low < high")
-        if self.frame_gap is not None and not self.frame_gap > 0:
+        if not (high > low and math.isfinite(high - low)):
+            raise InvalidInput(f"value range is {self.value_range}; expected finite numbers, low < high")
+        if self.frame_gap is not None and not (self.frame_gap > 0 and math.isfinite(self.frame_gap)):
             raise InvalidInput(f"declared frame gap is {self.frame_gap}; expected a positive time, such as 1/25")
 
 

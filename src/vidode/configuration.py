@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+import json
 import math
 import pkgutil
 import re
@@ -35,6 +36,22 @@ def configure(kind: type[T], values: dict[Any, Any], owner: str) -> T:
             raise InvalidInput(f"{owner} has no option {key!r}; {closest(str(key), known)}")
         filled[key] = _fit(hints[key], value, f"{owner}, {key}")
     return kind(**filled)
+
+
+def from_yaml(text: str, owner: str) -> Any:
+    """Plain values from YAML. Raises `InvalidInput` for what is not YAML, and for values that there are not.
+
+    Such as the 13th month, a number of five thousand digits or a list that holds itself, for which the library has
+    errors of other kinds.
+    """
+    import yaml
+
+    try:
+        values = yaml.safe_load(text)
+        json.dumps(values, default=str)
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InvalidInput(f"{owner} is not YAML: {' '.join(str(error).split())}") from error
+    return values
 
 
 def require_at_least(config: Any, **least: float) -> None:
@@ -125,7 +142,7 @@ def _matches(hint: Any, value: Any) -> bool:
     if hint is Any:
         return True
     if origin is typing.Literal:
-        return value in arguments
+        return any(value == argument and type(value) is type(argument) for argument in arguments)  # True is not 1
     if origin is tuple:
         return _is_of(hint, value) and all(map(_matches, _items(hint, value), value))
     if origin is dict:

@@ -114,6 +114,8 @@ def require_writable(path: Path) -> None:
 
     So that it is known before hours of work; nothing stays behind.
     """
+    if path.is_dir():
+        raise InvalidInput(f"cannot write {path}: it is a folder; move it, or choose another place")
     nearest = next(folder for folder in path.absolute().parents if folder.exists())
     try:
         with tempfile.TemporaryFile(dir=nearest):

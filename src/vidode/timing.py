@@ -24,6 +24,8 @@ Number = Fraction | int | float | str
 
 MOST_DIGITS = 30
 """Before or after the point, of a number that is typed."""
+LONG = 80
+"""Characters of what was typed, up to which a message says it again."""
 TYPICAL_OVER = 9
 """How many last observations tell the typical gap that `Factor` goes on with; a bounded number, so that streams can."""
 
@@ -226,9 +228,13 @@ def as_fraction(value: object, name: str) -> Fraction:
         exponent = re.search(r"e([+-]?\d+)$", text, flags=re.IGNORECASE)
         if exponent and abs(int(exponent[1])) > MOST_DIGITS:  # as a fraction it would fill the memory
             raise ValueError(text)
-        return Fraction(text)
+        found = Fraction(text)
+        if abs(found) > 10**MOST_DIGITS:
+            raise ValueError(text)
+        return found
     except (ValueError, ZeroDivisionError) as error:
-        raise InvalidInput(f"{name} is {str(value)!r}; expected a finite number, such as 0.25 or 1/25") from error
+        told = text if len(text := str(value)) <= LONG else f"{text[:LONG]}..."
+        raise InvalidInput(f"{name} is {told!r}; expected a finite number, such as 0.25 or 1/25") from error
 
 
 def _simplest(value: float) -> Fraction:
@@ -247,12 +253,20 @@ def parse_times(text: str) -> Times:
     if all(_is_number(word) for word in words):
         return Times(tuple(as_fraction(word, "time") for word in words))
     path = Path(text)
-    if not path.is_file():
+    if not _is_file(path):
         raise InvalidInput(f"times are {text!r}; expected numbers such as 0.1,0.25 or a file with one time per line")
     content = _text(path)
     if content.lstrip().startswith("["):
         return _json_times(path, content)
     return Times(tuple(_line_times(path, enumerate(content.splitlines(), start=1))))
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; a list of times is longer than any name may be."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def parse_timecodes(path: str | Path) -> Times:

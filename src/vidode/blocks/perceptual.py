@@ -115,6 +115,8 @@ def with_weights(state: Mapping[str, Tensor]) -> Lpips:
             f"LPIPS weights: {wrong[0]} is missing, unknown or of the wrong shape (and {len(wrong) - 1} others); "
             "expected convN.weight, convN.bias and linearN.weight of AlexNet for N = 1 ... 5"
         )
+    if broken := next((name for name in sorted(state) if not bool(state[name].isfinite().all())), None):
+        raise InvalidInput(f"LPIPS weights: {broken} holds numbers that are not finite; expected those of AlexNet")
     network.load_state_dict({_NAMES[name]: value for name, value in state.items()})
     return network.eval()
 

@@ -318,24 +318,20 @@ def open_data(data: str, split: Split, root: Path | None, options: list[str]) ->
 
     if data not in names() and Path(data).is_dir():
         data, root = "video_folder", Path(data)
-    return open_dataset(data, split, **({} if root is None else {"root": str(root)}), **values_of(options))
+    return open_dataset(data, split, **{**({} if root is None else {"root": str(root)}), **values_of(options)})
 
 
 def values_of(options: list[str]) -> dict[str, Any]:
     """Options such as size=[64,64], whose values are YAML. Raises `InvalidInput` for another form."""
-    import yaml
-
     from vidode.clip import InvalidInput
+    from vidode.configuration import from_yaml
 
     values: dict[str, Any] = {}
     for option in options:
         name, equals, value = option.partition("=")
         if not (name and equals):
             raise InvalidInput(f"option is {option!r}; expected NAME=VALUE, such as size=[64,64]")
-        try:
-            values[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise InvalidInput(f"option is {option!r}; expected a value such as 64, [64,64] or true") from error
+        values[name] = from_yaml(value, f"the value of option {option!r}")
     return values
 
 

@@ -224,7 +224,7 @@ def config_class(name: str) -> type[Any]:
     return get_type_hints(model_class(name))["config"]  # type: ignore[no-any-return]
 
 
-def build(name: str, **configuration: Any) -> VideoModel:
+def build(name: str, /, **configuration: Any) -> VideoModel:
     """A new model with random weights. Raises `InvalidInput` for an unknown name or option."""
     kind: Any = model_class(name)
     return kind(configure(config_class(name), configuration, f"model {name}"))  # type: ignore[no-any-return]

@@ -56,7 +56,7 @@ def answer(job: Job, scale: Scale, places: Places) -> Tensor:
         return {"frames": torch.cat([frames[0] for _, frames in pieces])}
 
     asked = f"{job.measured_by}, {count} at once" if count > 1 else job.measured_by
-    return _kept(job, scale, places, job.name, asked, make)["frames"].clamp(0, 1)
+    return _kept(job, scale, places, job.name, asked, ["frames"], make)["frames"].clamp(0, 1)
 
 
 def answer_at(
@@ -71,13 +71,19 @@ def answer_at(
         said = model(Batch.collate([clip[question.seen]]), query)
         return {part: getattr(said, part)[0] for part in parts}
 
-    return _kept(job, scale, places, f"{job.name}-{figure}", repr((*slots, *parts)), make)
+    return _kept(job, scale, places, f"{job.name}-{figure}", repr((*slots, *parts)), parts, make)
 
 
 def _kept(
-    job: Job, scale: Scale, places: Places, name: str, asked: str, make: Callable[[VideoModel], Answer]
+    job: Job,
+    scale: Scale,
+    places: Places,
+    name: str,
+    asked: str,
+    parts: Sequence[str],
+    make: Callable[[VideoModel], Answer],
 ) -> Answer:
-    """What is kept under a name, of this very training, clip and question; else made, and kept.
+    """The parts that are kept under a name, of this very training, clip and question; else made, and kept.
 
     In half precision: no eye sees the rest.
     """
@@ -87,24 +93,31 @@ def _kept(
         "asked": asked,
         "data": places.checksum(job.data, "test"),
     }
-    if _made_from(path) != made_from:
+    kept = _read(path, made_from, parts)
+    if kept is None:
         with torch.no_grad():
             made = make(load_trained(job, scale, places))
-        halves = {part: value.half().contiguous() for part, value in made.items()}
-        write_bytes(path, safetensors.torch.save(halves, metadata=made_from))
-    return {part: value.float() for part, value in safetensors.torch.load_file(path).items()}
+        kept = {part: value.half().contiguous() for part, value in made.items()}
+        write_bytes(path, safetensors.torch.save(kept, metadata=made_from))
+    return {part: value.float() for part, value in kept.items()}
 
 
-def _made_from(path: Path) -> dict[str, str] | None:
-    """What kept answers are of; None where there are none, or none that can be read."""
+def _read(path: Path, made_from: dict[str, str], parts: Sequence[str]) -> Answer | None:
+    """What is kept of the same; None where there is nothing, or nothing whole."""
     if not path.is_file():
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            return file.metadata() or {}
+            if file.metadata() != made_from:
+                return None
+            found = {part: file.get_tensor(part) for part in parts}
+        if all(bool(value.isfinite().all()) for value in found.values()):
+            return found
+        problem = "numbers that are not finite"
     except SafetensorError as error:
-        log.warning("answers %s are damaged (%s); making them again", path, error)
-        return None
+        problem = str(error)
+    log.warning("answers %s are damaged (%s); making them again", path, problem)
+    return None
 
 
 def strips(path: Path, rows: dict[str, Tensor], enlarged: int = 2) -> str:

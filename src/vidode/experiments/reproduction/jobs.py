@@ -11,6 +11,7 @@ import csv
 import hashlib
 import json
 import logging
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -25,7 +26,7 @@ from vidode.datasets import Split, dataset_class
 from vidode.datasets import config_class as data_config
 from vidode.evaluation import Row, describe_data, measure, report
 from vidode.experiments.reproduction.scales import DataChoice, Scale
-from vidode.metrics import Protocol, Scores
+from vidode.metrics import PROTOCOLS, Protocol, Scores
 from vidode.models import OptimiserConfig, Task, VideoModel, config_class, model_class
 from vidode.provenance import DataChecksum, weights_checksum, write_json
 from vidode.training import Choice, RunConfig, TrainingConfig, train
@@ -227,10 +228,25 @@ def batch_of(job: Job, scale: Scale) -> int:
 
 
 def read_outcome(job: Job, path: Path) -> Outcome:
-    """What a row's file holds."""
+    """What a row's file holds. Raises `ValueError`, and others, for what `carry_out` did not write."""
     values = json.loads(path.read_text())
     rows = {row["protocol"]: Row.from_plain(row) for row in values["rows"]}
-    return Outcome(job, rows, values["training"], values["curve"])
+    outcome = Outcome(job, rows, values["training"], values["curve"])
+    _require_whole(outcome)
+    return outcome
+
+
+def _require_whole(outcome: Outcome) -> None:
+    """Raise `ValueError` where a protocol, a number or a column is missing, or a number is none."""
+    told = [scores for row in outcome.rows.values() for scores in (row.scores, *row.by_distance.values())]
+    numbers = [value for scores in told for value in vars(scores).values() if value is not None]
+    numbers += [value for column in outcome.curve.values() for value in column]
+    numbers += [outcome.training[name] for name in ("steps", "seconds", "parameters") if outcome.training]
+    if not all(math.isfinite(value) for value in numbers) or set(outcome.rows) != set(PROTOCOLS):
+        raise ValueError("a protocol is missing, or a number is not finite")
+    lengths = {len(column) for column in outcome.curve.values()}
+    if outcome.training and not ("step" in outcome.curve and len(lengths) == 1):
+        raise ValueError("the learning curve is not whole")
 
 
 def load_trained(job: Job, scale: Scale, places: Places) -> VideoModel:

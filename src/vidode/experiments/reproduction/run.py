@@ -39,7 +39,8 @@ def reproduce(names: Iterable[str], scale: Scale, places: Places, lpips: Lpips |
     paths. Raises `InvalidInput` for an unknown name, for missing data, and for folders that cannot be written.
     """
     needed = {name: paper.experiment(name).jobs(scale) for name in chosen(names)}
-    for path in (places.results / "rows", places.runs / scale.name / "run"):
+    written = [*(places.results / f"{name}.md" for name in needed), places.results / "rows" / "row.json"]
+    for path in (*written, places.results / "answers" / "answer.safetensors", places.runs / scale.name / "run"):
         require_writable(path)
     require_data((job for jobs in needed.values() for job in jobs), places)
     every = {job.name: job for jobs in needed.values() for job in jobs}
