@@ -632,3 +632,8 @@ def test_options_of_data_that_cannot_be(capsys, tmp_path, option, message):
     (tmp_path / "weizmann" / "train").mkdir(parents=True)
     words = ("evaluate", "blend", "--data", "weizmann", "--root", tmp_path / "weizmann", "--option", option)
     assert message in refused(capsys, *words)
+
+
+def test_a_root_in_the_home_of_nobody_is_refused(capsys):
+    told = refused(capsys, "evaluate", "blend", "--data", "weizmann", "--root", "~nobodyatall/weizmann")
+    assert "root '~nobodyatall/weizmann' is not a folder" in told

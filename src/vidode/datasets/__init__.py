@@ -284,7 +284,10 @@ def existing_root(config: Any, downloads: str) -> Path:
     """
     if not config.root:
         raise InvalidInput(f"no root is given; expected the folder that holds the data: {downloads}")
-    root = Path(config.root).expanduser()
+    try:
+        root = Path(config.root).expanduser()
+    except RuntimeError as error:  # the home of nobody
+        raise InvalidInput(f"root {config.root!r} is not a folder: {error}") from error
     if not root.is_dir():
         raise InvalidInput(f"root {config.root!r} is not a folder; {downloads}")
     require_finished(root)
@@ -339,7 +342,7 @@ def config_class(name: str) -> type[Any]:
     return get_type_hints(dataset_class(name))["config"]  # type: ignore[no-any-return]
 
 
-def open_dataset(name: str, split: Split, **configuration: Any) -> VideoDataset:
+def open_dataset(name: str, split: Split, /, **configuration: Any) -> VideoDataset:
     """A data set by name. Raises `InvalidInput` for an unknown name, option or split, or missing files."""
     return dataset_class(name)(configure(config_class(name), configuration, f"data set {name}"), split)
 
