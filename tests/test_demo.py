@@ -68,8 +68,9 @@ def test_a_model_that_knows_the_scene_has_no_error(small, tmp_path, monkeypatch)
 
 
 def test_only_a_demo_is_overwritten(small, tmp_path):
-    with pytest.raises(InvalidInput, match="scene is -1"):
-        demo.run_demo(tmp_path / "demo", "blend", scene=-1)
+    for scene in (-1, 10**20):
+        with pytest.raises(InvalidInput, match=f"scene is {scene}"):
+            demo.run_demo(tmp_path / "demo", "blend", scene=scene)
     assert not list(tmp_path.iterdir())
     folder = tmp_path / "mine"
     folder.mkdir()

@@ -24,6 +24,8 @@ MISSING = 1 / 3
 REQUEST = FrameRate(Fraction(60), beyond=Fraction(1, 5))
 STYLE = SceneStyle(static=0.0, grey=0.0, low_contrast=0.0)
 """Something moves, in colour."""
+SCENES = 2**62
+"""That can be told apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +49,8 @@ class Film:
 
 def shoot(path: Path, index: int) -> Film:
     """Film the scene into a video file, at its own times; the truth at all that will be asked."""
-    if index < 0:
-        raise InvalidInput(f"scene is {index}; expected a number of zero or more")
+    if not 0 <= index < SCENES:
+        raise InvalidInput(f"scene is {index}; expected a number of zero or more, below {SCENES}")
     config = MovingScenesConfig(size=SIZE, frames=int(SECONDS / GAP) + 2, frame_gap=float(GAP), style=STYLE)
     scene = MovingScenes(config, "test").scene(index)
     observed = _observed_times(index)
