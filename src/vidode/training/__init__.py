@@ -22,7 +22,6 @@ import torch
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
-from lightning.pytorch.utilities import rank_zero_only
 
 from vidode import checkpoints
 from vidode.clip import InvalidInput
@@ -31,12 +30,13 @@ from vidode.datasets import VideoDataset
 from vidode.models import Example, parameter_count, require_channels
 from vidode.provenance import provenance
 from vidode.sampling import generator_for
-from vidode.training.config import Choice, RunConfig, TrainingConfig, as_yaml, config_from, other_than, read_config
+from vidode.training.config import Choice, RunConfig, TrainingConfig, as_yaml, config_from, read_config
 from vidode.training.examples import Steps, Stream, steps_per_epoch, validation_examples
+from vidode.training.folder import CHECKPOINTS, MODEL, alone, claim, require_ours
 from vidode.training.journal import CsvLog, Journal, NotFinite
 from vidode.training.learner import Learner
 from vidode.training.progress import Bar
-from vidode.training.resume import Interrupted, Keeper, Request, ending_cleanly, newest
+from vidode.training.resume import Interrupted, Keeper, Request, WholeFiles, ending_cleanly, newest
 
 __all__ = [
     "Choice",
@@ -50,8 +50,6 @@ __all__ = [
     "train",
 ]
 
-CONFIG = "config.yaml"
-
 
 def train(config: TrainingConfig, folder: str | Path, facts: Mapping[str, Any] | None = None) -> Path:
     """Train, or go on training, in a folder; the folder of the saved model.
@@ -59,26 +57,34 @@ def train(config: TrainingConfig, folder: str | Path, facts: Mapping[str, Any] |
     facts: more to record in the model's card; the command, the commit and the versions are there already.
 
     Raises `InvalidInput` for a configuration that cannot be trained or differs from that of the run in the folder, for
-    a folder of something else, and for a finished run whose model is damaged; nothing is written before the model is
-    built and a first example drawn. Raises `Interrupted` after Ctrl-C, with a checkpoint saved, and `NotFinite` where
-    the loss stops being a number.
+    a folder of something else or with another process in it, and for a finished run whose model is damaged; nothing is
+    left of a run whose model cannot be built or whose first example cannot be drawn. Raises `Interrupted` after Ctrl-C,
+    with a checkpoint or the model saved, and `NotFinite` where the loss stops being a number.
     """
     folder = Path(folder)
-    result = folder / "model"
-    _require_ours(folder, config)
-    place = newest(folder / "checkpoints")
-    if place.step >= config.steps and result.is_dir():
+    require_ours(folder, config)
+    result = folder / MODEL
+    if result.is_dir() and newest(folder / CHECKPOINTS).step >= config.steps:
         _require_whole(result)
         return result
     _require_devices(config)
+    with alone(folder):
+        require_ours(folder, config)  # as another run may have been here since
+        return _train(config, folder, facts or {})
+
+
+def _train(config: TrainingConfig, folder: Path, facts: Mapping[str, Any]) -> Path:
+    """What `train` does in a folder that nobody else is at."""
+    result = folder / MODEL
     data = config.open_data("train")
     learner = Learner(config, steps_per_epoch(data, config))
+    place = newest(folder / CHECKPOINTS, learner)
     _require_fit(learner, data)
     _require_examples(data, config, place.step)
     journal, request = Journal(folder, _validation(config)), Request()
     table = CsvLog(folder / "metrics.csv", place.step)
-    _claim(folder, config)
-    callbacks = [journal, Bar(), Keeper(folder / "checkpoints", request)]
+    claim(folder, config)
+    callbacks = [journal, Bar(), Keeper(folder / CHECKPOINTS, request, place)]
     with _quiet(), _one_line(), _deterministic(config), ending_cleanly(request):
         trainer = _trainer(config, folder, [table, _tensorboard(folder, place.step)], callbacks)
         trainer.fit(learner, datamodule=Stream(data, config, place.step), ckpt_path=place.path, weights_only=True)
@@ -87,22 +93,10 @@ def train(config: TrainingConfig, folder: str | Path, facts: Mapping[str, Any] |
             f"stopped at step {learner.done} of {config.steps}, saved in {folder}; start it again to go on from there"
         )
     if trainer.is_global_zero:
-        checkpoints.save(learner.result, result, config.model.name, _card(learner, journal, facts or {}), config.half)
+        checkpoints.save(learner.result, result, config.model.name, _card(learner, journal, facts), config.half)
+    if request.stop:  # in the last step: whoever called would go on to the next piece of work
+        raise Interrupted(f"stopped at the last of {config.steps} steps; the training is done, its model is {result}")
     return result
-
-
-def _require_ours(folder: Path, config: TrainingConfig) -> None:
-    """Raise `InvalidInput` where the folder holds a run of another configuration, or someone else's config.yaml."""
-    path = folder / CONFIG
-    if not path.exists():
-        return
-    try:
-        old = read_config(path)
-    except InvalidInput as error:
-        raise InvalidInput(f"{folder} holds no run of vidode ({error}); choose another folder") from error
-    other = other_than(old, config)
-    if other is not None:
-        raise InvalidInput(f"{folder} holds a run with {other}; choose another folder")
 
 
 def _require_whole(result: Path) -> None:
@@ -136,17 +130,6 @@ def _require_devices(config: TrainingConfig) -> None:
         )
 
 
-def _claim(folder: Path, config: TrainingConfig) -> None:
-    """Make the folder this run's. A file that says the same is left as it is, with its comments."""
-    path = folder / CONFIG
-    said = path.is_file() and read_config(path) == config
-    if rank_zero_only.rank == 0 and not said:  # type: ignore[attr-defined]
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".part")
-        draft.write_text(as_yaml(config))
-        draft.replace(path)
-
-
 def _validation(config: TrainingConfig) -> list[Example]:
     if not config.run.validation_every and not config.run.sample_every:
         return []
@@ -171,6 +154,7 @@ def _trainer(
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
+        plugins=[WholeFiles()],
         limit_val_batches=0,
     )
 

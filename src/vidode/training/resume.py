@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import pickle
 import signal
@@ -16,8 +17,11 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from vidode.training.journal import require_finite
+from vidode.training.journal import Journal, require_finite
 from vidode.training.learner import Learner
 
 log = logging.getLogger("vidode")
@@ -27,7 +31,8 @@ UNREADABLE = (
     OSError,
     zipfile.BadZipFile,
     RuntimeError,
-    KeyError,
+    LookupError,
+    AttributeError,
     TypeError,
     ValueError,
     EOFError,
@@ -36,7 +41,7 @@ UNREADABLE = (
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run that was stopped by Ctrl-C and can go on. The message is one line that says how."""
+    """A run that was stopped by Ctrl-C. The message is one line: how it can go on, or that it was done."""
 
 
 @dataclass(frozen=True)
@@ -54,22 +59,47 @@ class Request:
     stop: bool = False
 
 
-def newest(folder: Path) -> Place:
-    """The newest checkpoint in a folder that can be read; others are named in a warning and passed over."""
+def newest(folder: Path, learner: Learner | None = None) -> Place:
+    """The newest checkpoint in a folder that can be read, and fits the learner where there is one.
+
+    Others are named in a warning and passed over.
+    """
     for path in sorted(folder.glob(PATTERN), reverse=True):
-        step = _step_of(path)
+        step = _step_of(path, learner)
         if step is not None:
             return Place(step, path)
-        log.warning("checkpoint %s is damaged or not one of a run; passing over it to an older one", path)
+        log.warning("checkpoint %s is damaged or not one of this run; passing over it to an older one", path)
     return Place()
 
 
-class Keeper(lightning.Callback):
-    """Writes checkpoints, each whole or not at all, and ends the run at the next step when asked to."""
+class WholeFiles(TorchCheckpointIO):
+    """Writes a checkpoint whole or not at all, beside its place; Lightning's own way is by a file in /tmp."""
 
-    def __init__(self, folder: Path, request: Request) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Raises `OSError` that names the checkpoint, with nothing left of it."""
+        path, buffer = Path(path), io.BytesIO()
+        draft = path.with_suffix(".part")
+        torch.save(checkpoint, buffer)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            draft.write_bytes(buffer.getbuffer())
+            draft.replace(path)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+class Keeper(lightning.Callback):
+    """Writes checkpoints, and ends the run at the next step when asked to.
+
+    start: where the run goes on from. That checkpoint and what is written from now on are known to be whole.
+    """
+
+    def __init__(self, folder: Path, request: Request, start: Place) -> None:
         self.folder = folder
         self.request = request
+        self.whole = [start.path] if start.path is not None else []
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, *unused: Any
@@ -88,14 +118,17 @@ class Keeper(lightning.Callback):
         trainer.should_stop = stop
 
     def _save(self, trainer: lightning.Trainer, step: int, keep: int) -> None:
-        self.folder.mkdir(exist_ok=True)
         path = self.folder / PATTERN.replace("*", f"{step:08d}")
-        draft = path.with_suffix(".part")
-        trainer.save_checkpoint(draft)
-        if trainer.is_global_zero:
-            draft.replace(path)
-            for old in sorted(self.folder.glob(PATTERN))[:-keep]:
-                old.unlink()
+        trainer.save_checkpoint(path)
+        self.whole = [*self.whole, path][-keep:]
+        if trainer.is_global_zero and len(self.whole) == keep:
+            self._remove_before(self.whole[0])
+
+    def _remove_before(self, first: Path) -> None:
+        """Only what is older than enough whole ones: a damaged file, which may have a higher number, is not counted."""
+        for path in self.folder.glob(PATTERN):
+            if path.name < first.name:
+                path.unlink()
 
 
 @contextmanager
@@ -116,13 +149,55 @@ def ending_cleanly(request: Request) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _step_of(path: Path) -> int | None:
-    """The step of a checkpoint, None where it cannot be read. torch.load alone does not check the sums of its parts."""
+def _step_of(path: Path, learner: Learner | None) -> int | None:
+    """The step of a checkpoint, None where it cannot be used. torch.load alone does not check the sums of its parts."""
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.testzip() is not None:
                 return None
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        return int(checkpoint["done"])
+        step = int(path.stem.removeprefix(PATTERN.partition("*")[0]))
+        known = isinstance(checkpoint, dict) and type(checkpoint["done"]) is int and checkpoint["done"] == step
+        return step if known and (learner is None or _fits(checkpoint, learner)) else None
     except UNREADABLE:
         return None
+
+
+def _fits(checkpoint: dict[str, Any], learner: Learner) -> bool:
+    """Whether a run of the learner can go on from it, asked before anything of the learner is changed.
+
+    Raises one of `UNREADABLE` where a part is missing or is something else.
+    """
+    journal = Journal(Path(), [])
+    journal.load_state_dict(checkpoint["callbacks"][journal.state_key])
+    optimisers, states = learner.configure_optimizers(), checkpoint["optimizer_states"]
+    return (
+        {"lr_schedulers", "pytorch-lightning_version"} <= checkpoint.keys()
+        and _kinds(checkpoint["state_dict"]) == _kinds(learner.state_dict())
+        and len(states) == len(optimisers)
+        and all(map(_optimiser_fits, optimisers, states))
+        and bool(optimisers[0].state)  # critics may have had nothing to learn yet, the model has
+    )
+
+
+def _kinds(tensors: dict[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (value.shape, value.dtype) for name, value in tensors.items()}
+
+
+def _optimiser_fits(optimiser: Optimizer, state: dict[str, Any]) -> bool:
+    """Whether what is kept of each weight is what this kind keeps, in the weight's shape. The optimiser is filled."""
+    optimiser.load_state_dict(state)
+    names = _names_kept(type(optimiser))
+    return all(
+        kept.keys() == names and all(value.ndim == 0 or value.shape == weight.shape for value in kept.values())
+        for weight, kept in optimiser.state.items()
+    )
+
+
+def _names_kept(kind: Any) -> set[str]:
+    """Found by a step with one weight."""
+    weight = nn.Parameter(torch.zeros(1))
+    weight.grad = torch.zeros(1)
+    optimiser = kind([weight])
+    optimiser.step()
+    return set(optimiser.state[weight])
