@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from vidode.clip import InvalidInput
 from vidode.datasets import moving_gif, open_dataset
 from vidode.manifest import JOURNAL, MANIFEST
 from vidode.preparation import prepare
+from vidode.preparation.lock import LOCK
 
 
 def animation(path, frames=12, size=8):
@@ -46,6 +50,52 @@ def test_a_prepared_set_is_the_set(source, tmp_path):
     assert [done for _, done, _ in told] == [1, 2, 3, 4]
     assert {total for _, _, total in told} == {4}
     assert not (tmp_path / "made" / JOURNAL).exists()
+
+
+def content(folder):
+    return {path.relative_to(folder): path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize(("name", "options"), [("moving_gif", {"size": 4}), ("video_folder", {"size": 8})])
+def test_a_second_preparation_of_the_same_folder_is_refused_and_the_first_goes_on(source, tmp_path, name, options):
+    prepare("moving_gif", source, tmp_path / "alone", {"size": 8})
+    refused = []
+
+    def meanwhile(*_):
+        with pytest.raises(InvalidInput, match=r"another process is preparing .*made' now; wait until it") as error:
+            prepare(name, source, tmp_path / "made", options)
+        refused.append(str(error.value))
+
+    prepare("moving_gif", source, tmp_path / "made", {"size": 8}, report=meanwhile)
+    assert len(refused) == 4
+    assert "\n" not in refused[0]
+    assert content(tmp_path / "made") == content(tmp_path / "alone")
+
+
+def test_a_second_process_is_refused_in_one_line(source, tmp_path):
+    """That one holds the lock here, so that it is the other which starts from nothing."""
+    words = [sys.executable, "-m", "vidode", *prepare_words(source, tmp_path), "--partial"]
+    refused = []
+
+    def meanwhile(name, done, total):
+        if done == 1:
+            refused.append(subprocess.run(words, capture_output=True, text=True, check=False))
+
+    prepare("moving_gif", source, tmp_path / "made", report=meanwhile)
+    assert refused[0].returncode == 2
+    assert "another process is preparing" in refused[0].stderr
+    assert refused[0].stderr.count("\n") == 1
+
+
+def test_a_process_that_was_killed_locks_nothing(source, tmp_path):
+    prepare("moving_gif", source, tmp_path / "alone")
+    (tmp_path / "made").mkdir()
+    code = "import filelock, os, sys; filelock.FileLock(sys.argv[1]).acquire(); os.kill(os.getpid(), 9)"
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "made" / LOCK)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert [path.name for path in (tmp_path / "made").iterdir()] == [LOCK]
+    prepare("moving_gif", source, tmp_path / "made")
+    assert content(tmp_path / "made") == content(tmp_path / "alone")
 
 
 def test_the_manifest_says_what_every_file_is(source, tmp_path):
@@ -111,6 +161,31 @@ def test_a_broken_source_ends_in_one_line_and_goes_on_after_the_repair(source, t
     assert main(words) == 0
     assert str(tmp_path / "made" / MANIFEST) in capsys.readouterr().out
     assert len(open_dataset("moving_gif", "train", root=str(tmp_path / "made"))) == 3
+
+
+def test_too_many_files_are_to_be_removed(source, tmp_path):
+    animation(source / "train" / "e.gif", 12)
+    with pytest.raises(InvalidInput, match="4 clips to train of moving_gif; expected 3: remove what does not belong"):
+        prepare("moving_gif", source, tmp_path / "made")
+
+
+@pytest.mark.parametrize("zeros", [20, 400])
+def test_an_animation_that_is_damaged_inside_is_not_a_short_one(source, tmp_path, capsys, zeros):
+    path = source / "train" / "b.gif"
+    data = bytearray(path.read_bytes())
+    place = data.index(b"\x21\xf9\x04", len(data) // 2)  # where an extension starts, between two pictures
+    data[place : place + zeros] = bytes(min(zeros, len(data) - place - 1))
+    path.write_bytes(data)
+    assert main(prepare_words(source, tmp_path)) == 2
+    said = capsys.readouterr().err
+    assert f"train/b.gif' is damaged at byte {place}" in said
+    assert said.count("\n") == 1
+
+
+def test_zeros_before_the_end_of_an_animation_lose_nothing(source):
+    path = source / "train" / "b.gif"
+    path.write_bytes(path.read_bytes()[:-1] + b"\0\0\x3b")
+    assert len(open_dataset("moving_gif", "train", root=str(source)).clip(1)) == 13
 
 
 def test_videos_of_several_sizes_are_prepared_at_one(source, tmp_path):

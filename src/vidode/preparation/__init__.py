@@ -19,6 +19,7 @@ from vidode.datasets import FieldDataset, FileDataset, RecordedDataset, config_c
 from vidode.manifest import MANIFEST, is_prepared, read_manifest
 from vidode.preparation.clips import clip_pieces
 from vidode.preparation.journal import Journal
+from vidode.preparation.lock import locked
 from vidode.preparation.pieces import Entry, Groups, Piece, incomplete
 from vidode.preparation.series import series_pieces
 
@@ -43,7 +44,7 @@ def prepare(
     What was cut off goes on where it stopped, and what was finished is verified; a piece whose source changed since, or
     whose arrays are damaged, is converted anew. Raises `InvalidInput` for a data set without files, a target with
     anything else in it, an incomplete source (naming what is missing), a file that cannot be read (naming it) and one
-    whose frames have another size than those before.
+    whose frames have another size than those before; and where another process prepares the same target.
     """
     kind = dataset_class(name)
     if not issubclass(kind, (RecordedDataset, FieldDataset)):
@@ -54,17 +55,29 @@ def prepare(
     source = existing_root(config, kind.downloads)
     _require_source(source, target)
     facts = {"dataset": name, "options": dict(options or {}), "source": str(source.resolve())}
-    journal = Journal(target, kind, facts)
-    groups = _groups(kind, name, config, source, partial)
+    with locked(target):
+        journal = Journal(target, kind, facts)
+        made = _converted(journal, kind, config, source, partial, report)
+        journal.finish({**facts, "partial": partial, **made})
+    return target / MANIFEST
+
+
+def _converted(
+    journal: Journal,
+    kind: type[RecordedDataset] | type[FieldDataset],
+    config: Any,
+    source: Path,
+    partial: bool,
+    report: Report,
+) -> dict[str, Any]:
+    """What the manifest says of the pieces, once all are there."""
+    groups = _groups(kind, journal.facts["dataset"], config, source, partial)
     _require_some(groups, kind, source, partial)
     known = _convert(journal, groups, report)
     kept = {split: [each for each in parts if each[1].is_kept(each[0])] for split, parts in known.items()}
     _require_some(kept, kind, source, partial)
     clips = [entry for parts in kept.values() for entry, _ in parts]
-    journal.finish(
-        {**facts, "partial": partial, "counts": _counts(kind, kept), "short": _short(known, source), "clips": clips}
-    )
-    return target / MANIFEST
+    return {"counts": _counts(kind, kept), "short": _short(known, source), "clips": clips}
 
 
 def _groups(
@@ -93,9 +106,10 @@ def _require_whole(kind: type[RecordedDataset], name: str, source: Path) -> None
         raise incomplete(source, lacking, kind.downloads)
     for split, count in kind.held(source).items():
         if count != kind.whole[split]:
+            cure = "copy the rest there" if count < kind.whole[split] else "remove what does not belong there"
             raise InvalidInput(
-                f"{str(source)!r} has {count} clips to {split} of {name}; expected {kind.whole[split]}: copy the rest"
-                " there, or prepare what is there (--partial)"
+                f"{str(source)!r} has {count} clips to {split} of {name}; expected {kind.whole[split]}: {cure}, or"
+                " prepare what is there (--partial)"
             )
 
 

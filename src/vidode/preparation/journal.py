@@ -13,6 +13,7 @@ from vidode.configuration import configure
 from vidode.datasets import FileDataset, config_class
 from vidode.footage import saying_where
 from vidode.manifest import JOURNAL, MANIFEST, is_prepared, read_manifest, require_same_options, shaping
+from vidode.preparation.lock import LOCK
 from vidode.preparation.pieces import COMPANIONS, Entry, Piece
 from vidode.provenance import write_json, write_text
 
@@ -119,8 +120,6 @@ def _is_entry(entry: Any) -> bool:
 
 
 def _require_empty(target: Path) -> None:
-    if target.exists() and not target.is_dir():
-        raise InvalidInput(f"{str(target)!r} is a file; expected a folder to write, or a new one")
-    other = sorted(target.iterdir()) if target.is_dir() else []
+    other = sorted(path for path in target.iterdir() if path.name != LOCK)
     if other:
         raise InvalidInput(f"{str(target)!r} holds {other[0].name!r} already; expected an empty folder, or a new one")

@@ -14,10 +14,15 @@ from vidode.clip import InvalidInput
 
 SEGMENT = b"\x18\x53\x80\x67"
 """The Matroska element that holds everything (RFC 9559, section 5.1)."""
+PICTURE, EXTENSION, END = b"\x2c", b"\x21", b"\x3b"
+"""How the parts of a GIF begin."""
 
 
 def require_whole(path: Path) -> None:
-    """Raise `InvalidInput` for an empty file, and for MP4, QuickTime, Matroska, AVI and GIF that is cut short."""
+    """Raise `InvalidInput` for an empty file, and for MP4, QuickTime, Matroska, AVI and GIF that is cut short.
+
+    So for GIF that is damaged between its pictures, where FFmpeg stops, too.
+    """
     size = path.stat().st_size
     if size == 0:
         raise InvalidInput(f"{str(path)!r} is empty; expected a video file")
@@ -31,7 +36,7 @@ def require_whole(path: Path) -> None:
         elif head[:4] == b"RIFF" and head[8:] == b"AVI ":
             needed = 8 + int.from_bytes(head[4:8], "little")
         elif head[:6] in (b"GIF87a", b"GIF89a"):
-            needed = _gif_end(file)
+            needed = _gif_end(file, path)
         else:
             return
     if needed > size:
@@ -70,13 +75,22 @@ def _segment_end(file: BinaryIO) -> int:
         file.seek(content, os.SEEK_CUR)
 
 
-def _gif_end(file: BinaryIO) -> int:
-    """Where a GIF ends, or, where it is cut short, the least that it would need to (GIF89a, sections 15 to 27)."""
+def _gif_end(file: BinaryIO, path: Path) -> int:
+    """Where a GIF ends, or, where it is cut short, the least that it would need to (GIF89a, sections 15 to 27).
+
+    Raises `InvalidInput` where something else stands than a picture, an extension or the end. Zeros before the end,
+    which some programs write, are none of these, and lose nothing.
+    """
     file.seek(10)
     _skip_colours(file, file.read(1))
     file.seek(2, os.SEEK_CUR)
-    while (kind := file.read(1)) not in (b"", b"\x3b"):
-        if kind == b"\x2c":  # a picture: its place and size, its colours, its code size
+    while (kind := file.read(1)) not in (b"", END):
+        if kind not in (PICTURE, EXTENSION):
+            place = file.tell() - 1
+            if (kind + file.read()).strip(b"\0") == END:
+                break
+            raise InvalidInput(f"{str(path)!r} is damaged at byte {place}; copy it again, or make it anew")
+        if kind == PICTURE:  # its place and size, its colours, its code size
             file.seek(8, os.SEEK_CUR)
             _skip_colours(file, file.read(1))
         file.seek(1, os.SEEK_CUR)
