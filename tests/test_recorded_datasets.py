@@ -1,13 +1,15 @@
 """Recorded sets are read as their owners distribute them; the files here are tiny ones in the same form."""
 
 import json
+import struct
+import zlib
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from scipy.io import savemat
 
 from vidode.cli import main
@@ -89,6 +91,47 @@ def test_what_is_no_strip_is_refused(weizmann):
         data.clip(3)
     with pytest.raises(InvalidInput, match="no folder 'train'"):
         open_dataset("weizmann", "train", root=str(weizmann / "test"))
+
+
+def broken_picture(path, damage, size):
+    """A PNG that Pillow refuses with an error of its own kind."""
+    text = PngImagePlugin.PngInfo()
+    if damage == "text":
+        text.add_text("a", " " * 2**21, zip=True)
+    Image.new("RGB", size).save(path, format="PNG", pnginfo=text)
+    data = path.read_bytes()
+    if damage == "chunk":
+        place, first = data.index(b"IDAT"), data[data.index(b"IDAT") :][:9]  # the second part has no name
+        pixels = data[place + 9 : data.index(b"IEND") - 8]
+        parts = [struct.pack(">I", 5) + first + struct.pack(">I", zlib.crc32(first)), struct.pack(">I", len(pixels))]
+        data = data[: place - 4] + b"".join([*parts, bytes(4), pixels, bytes(4)]) + data[-12:]
+    elif damage == "size":
+        head = b"IHDR" + struct.pack(">II", 2**20, 2**20) + data[24:29]
+        data = data[:12] + head + struct.pack(">I", zlib.crc32(head)) + data[33:]
+    elif damage == "cut":
+        data = data[: len(data) // 2]
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", ["chunk", "size", "text", "cut"])
+def test_a_damaged_strip_or_picture_is_named_in_one_line(weizmann, penn, damage):
+    broken_picture(weizmann / "train" / "00000000.jpg", damage, (32, 8))
+    with pytest.raises(InvalidInput, match=r"00000000\.jpg' cannot be read as a picture") as refused:
+        open_dataset("weizmann", "train", root=str(weizmann)).clip(0)
+    assert "\n" not in str(refused.value)
+    broken_picture(penn / "frames" / "0001" / "000002.jpg", damage, (20, 10))
+    with pytest.raises(InvalidInput, match=r"000002\.jpg' (is damaged|cannot be read as an image)") as refused:
+        open_dataset("penn_action", "train", root=str(penn)).clip(0)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_strip_of_both_splits_is_refused(weizmann, made):
+    strip(weizmann / "test" / "00000001.png")
+    for split in ("train", "test"):
+        with pytest.raises(InvalidInput, match=r"00000001\.png' and .*00000001\.jpg' are the same clip"):
+            open_dataset("weizmann", split, root=str(weizmann))
+    with pytest.raises(InvalidInput, match="are the same clip; remove one of them"):
+        prepare("weizmann", weizmann, made, partial=True)
 
 
 def test_a_strip_of_another_height_and_a_missing_one_are_named(weizmann, made):
@@ -191,6 +234,49 @@ def test_arrays_of_the_released_code_are_read_where_there_are_no_videos(tmp_path
     assert torch.allclose(data.clip(0).times, torch.arange(6, dtype=torch.float64) / 25)
 
 
+@pytest.mark.parametrize("name", ["kth", "penn_action", "moving_gif"])
+@pytest.mark.parametrize("kind", ["float32", "int64", "uint16", "int8", "bool"])
+def test_arrays_of_anything_but_8_bit_levels_are_refused(tmp_path, made, name, kind):
+    for split in ("train", "test"):
+        write_array(tmp_path / split / "a.npy", 12)
+    np.save(tmp_path / "train" / "a.npy", np.load(tmp_path / "train" / "a.npy").astype(kind))
+    with pytest.raises(
+        InvalidInput, match=rf"train/a\.npy' is an array of {kind}; expected levels .* as uint8"
+    ) as said:
+        prepare(name, tmp_path, made, {"size": 8}, partial=True)
+    assert "\n" not in str(said.value)
+    write_array(tmp_path / "train" / "a.npy", 12)
+    prepare(name, tmp_path, made, {"size": 8}, partial=True)
+    assert levels(open_dataset(name, "train", root=str(made), size=8).clip(0))[:3] == [0, 1, 2]
+
+
+def damaged_label(path, damage):
+    facts = {"action": "bowl", "train": 1, "nframes": 3}
+    if damage in ("train", "nframes"):
+        facts[damage] = np.inf
+    elif damage == "empty":
+        facts["train"] = np.zeros((0, 1))
+    savemat(path, facts, do_compression=damage in ("bits", "cut"))
+    data = bytearray(path.read_bytes())
+    if damage == "bits":
+        data[150:158] = bytes(8)
+    elif damage == "cut":
+        data = data[:-10]
+    elif damage == "header":
+        data = data[:120]
+    elif damage == "tag":
+        data[144:152] = b"\xff" * 8
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", ["train", "nframes", "empty", "bits", "cut", "header", "tag"])
+def test_a_damaged_label_is_named_in_one_line(penn, damage):
+    damaged_label(penn / "labels" / "0002.mat", damage)
+    with pytest.raises(InvalidInput, match=r"0002\.mat' cannot be read as a label of Penn Action; unpack") as refused:
+        open_dataset("penn_action", "train", root=str(penn))
+    assert "\n" not in str(refused.value)
+
+
 # --------------------------------------------------------------------------------------------------------- KTH
 
 TABLE = """The sequences of the database
@@ -291,6 +377,17 @@ def test_splits_that_have_no_people_are_not_prepared(kth, monkeypatch, made):
 def test_whole_videos_are_clips_where_that_is_asked_for(kth):
     data = open_dataset("kth", "validation", root=str(kth), whole=True)
     assert [levels(data.clip(i)) for i in range(len(data))] == [[0, 1, 2, 3, 4, 5]]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_kth_video_that_ends_before_its_last_range_is_refused(kth, made, whole):
+    film(kth / "boxing" / "person01_boxing_d1_uncomp.avi", frames=3, size=kth_set.SIZE)
+    with pytest.raises(
+        InvalidInput, match=r"person01_boxing.*avi' has 3 frames; its last range .* at frame 4: copy it"
+    ):
+        prepare("kth", kth, made, {"whole": whole}, partial=True)
+    film(kth / "boxing" / "person01_boxing_d1_uncomp.avi", frames=4, size=kth_set.SIZE)
+    prepare("kth", kth, made, {"whole": whole}, partial=True)
 
 
 def test_arrays_of_kth_are_prepared_without_a_validation(tmp_path, made):

@@ -24,7 +24,7 @@ from torch.nn import functional
 from vidode.clip import Clip, InvalidInput
 from vidode.manifest import AGAIN
 from vidode.sources import Frame, open_source
-from vidode.sources.array_files import known_array, mapped_array
+from vidode.sources.array_files import known_array, mapped_array, stored
 
 Decode = Callable[[Path], Iterable[Frame]]
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -221,13 +221,27 @@ def saying_where(path: Path) -> Iterator[None]:
 
 
 def at_rate(rate: Fraction) -> Decode:
-    """How to decode what has no times of its own, arrays and folders of images: at so many frames a second."""
+    """How to decode what has no times of its own, arrays and folders of images: at so many frames a second.
+
+    Raises `InvalidInput` for an array of another type than uint8: what its values stand for is not said.
+    """
 
     def decode(path: Path) -> Iterator[Frame]:
+        if path.is_file():
+            _require_levels(path)
         with open_source(path, rate=rate) as source:
             yield from source
 
     return decode
+
+
+def _require_levels(path: Path) -> None:
+    with stored(path, "frames") as (_, _, kind):
+        if kind != np.uint8:
+            raise InvalidInput(
+                f"{str(path)!r} is an array of {kind}; expected levels from 0 to 255 as uint8, (T, H, W, 3) or"
+                " (T, H, W): scale it to them and save it as uint8"
+            )
 
 
 def arrays_of(root: Path, split: str) -> list[Path]:

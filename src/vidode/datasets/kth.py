@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 from vidode.clip import InvalidInput
 from vidode.datasets import RecordedDataset, Split, Splits, require_actions, videos_by_name
 from vidode.footage import Preparation, Take, arrays_of, at_rate, decode_sized
+from vidode.sources import Frame
 
 TABLES = ("sequences.txt", "00sequences.txt")
 LINE = re.compile(r"\s*(?P<name>person(?P<person>\d+)_(?P<action>[a-z]+)_d\d)\s+frames\s+(?P<ranges>[\d\s,-]+)")
@@ -105,7 +106,7 @@ class Kth(RecordedDataset):
         for sequence in listed:
             path = _file_of(sequence, files)
             if path is not None and self._is_ours(sequence):
-                reel = self.reel(path, preparation, partial(decode_sized, size=SIZE))
+                reel = self.reel(path, preparation, partial(_decode_listed, sequence=sequence))
                 parts = [Take(reel, first, end) for first, end in sequence.ranges]
                 takes += [Take(reel)] if self.config.whole else parts
         return takes
@@ -130,6 +131,22 @@ class Kth(RecordedDataset):
     def _is_ours(self, sequence: Sequence) -> bool:
         people = getattr(self.config, self.split)
         return sequence.person in people and (not self.config.actions or sequence.action in self.config.actions)
+
+
+def _decode_listed(path: Path, sequence: Sequence) -> Iterator[Frame]:
+    """The frames of a video. Raises `InvalidInput` for one that ends before its last range, which is cut short.
+
+    Inside of that it may end: the owners' table counts some frames more than there are.
+    """
+    count, needed = 0, max(first for first, _ in sequence.ranges) + 1
+    for frame in decode_sized(path, SIZE):
+        count += 1
+        yield frame
+    if count < needed:
+        raise InvalidInput(
+            f"{str(path)!r} has {count} frames; its last range in the owners' table starts at frame {needed}: copy it"
+            " again"
+        )
 
 
 def read_table(path: Path) -> list[Sequence]:

@@ -50,7 +50,9 @@ class MovingGif(RecordedDataset):
         paths = animations(root / self.split)
         preparation = Preparation(self.config.size, self.config.channels)
         untimed = at_rate(RATE)
-        return [Take(self.reel(path, preparation, untimed if path.suffix == ".npy" else None)) for path in paths]
+        return [
+            Take(self.reel(path, preparation, untimed if path.suffix.lower() == ".npy" else None)) for path in paths
+        ]
 
     @property
     def least(self) -> int:

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 from vidode.clip import InvalidInput
 from vidode.datasets import RecordedDataset, Split, require_actions
 from vidode.footage import Preparation, Take, arrays_of, at_rate
+from vidode.sources.array_files import DAMAGE
 
 RATE = Fraction(25)
 """Frames a second. The owners give none; only gaps count in model time."""
@@ -115,6 +116,6 @@ def read_label(path: Path) -> Label:
         values = loadmat(path, variable_names=["action", "train", "nframes"])
         frames = int(values["nframes"].item()) if "nframes" in values else None
         return Label(str(values["action"].item()), int(values["train"].item()) == 1, frames)
-    # SciPy raises NotImplementedError for a file of MATLAB 7.3, which is HDF5 and not what the owners give.
-    except (MatReadError, ValueError, KeyError, TypeError, OSError, NotImplementedError) as error:
+    # SciPy raises a RuntimeError for a file of MATLAB 7.3, which is HDF5 and not what the owners give.
+    except (*DAMAGE, MatReadError, LookupError, ArithmeticError, AttributeError, NameError, MemoryError) as error:
         raise InvalidInput(f"{str(path)!r} cannot be read as a label of Penn Action; unpack it again") from error

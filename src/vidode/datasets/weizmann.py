@@ -11,12 +11,13 @@ from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from vidode.clip import InvalidInput
-from vidode.datasets import RecordedDataset
+from vidode.datasets import RecordedDataset, videos_by_name
 from vidode.footage import Preparation, Take
 from vidode.sources import Frame
+from vidode.sources.images import DAMAGE
 
 RATE = 25
 STRIPS = 72
@@ -44,11 +45,13 @@ class Weizmann(RecordedDataset):
     )
 
     def find(self, root: Path) -> list[Take]:
-        """One clip a strip, in order of name."""
+        """One clip a strip, in order of name. Raises `InvalidInput` for one that is in both splits."""
         if not (root / self.split).is_dir():
             raise InvalidInput(f"{str(root)!r} has no folder {self.split!r}; {self.downloads}")
         strips = _strips(root / self.split)
-        _require_one_height([strip for split in self.splits for strip in _strips(root / split)])
+        everything = [strip for split in self.splits for strip in _strips(root / split)]
+        videos_by_name(everything)  # a clip of both splits would be tested on what was trained on
+        _require_one_height(everything)
         preparation = Preparation(self.config.size, self.config.channels)
         return [Take(self.reel(path, preparation, read_strip)) for path in strips]
 
@@ -79,7 +82,7 @@ def _height(path: Path) -> int | None:
     try:
         with Image.open(path) as image:  # reads the header alone
             return image.height
-    except (UnidentifiedImageError, OSError):
+    except DAMAGE:
         return None
 
 
@@ -92,7 +95,7 @@ def read_strip(path: Path) -> Iterator[Frame]:
     try:
         with Image.open(path) as image:
             strip = np.asarray(image.convert("RGB")).copy()
-    except (UnidentifiedImageError, OSError) as error:
+    except DAMAGE as error:
         raise InvalidInput(f"{str(path)!r} cannot be read as a picture; expected a strip of square frames") from error
     height, width, _ = strip.shape
     if width % height:

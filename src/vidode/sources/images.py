@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import struct
+import zlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
 from vidode.clip import InvalidInput, Meaning
@@ -24,6 +26,11 @@ WIDE_MODES = {"I;16", "I;16L", "I;16B", "I"}
 UPRIGHT, LYING = 1, range(5, 9)
 """EXIF orientations of pictures that are stored as they are seen, and on their side."""
 GREY_MODES = {"1", "L", "LA"} | WIDE_MODES
+DAMAGE = (
+    *(OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, OverflowError, struct.error, zlib.error),
+    Image.DecompressionBombError,  # a header that says a size of gigabytes
+)
+"""What Pillow raises for a damaged picture, when it opens or when it decodes it."""
 
 
 class ImageSource(Source):
@@ -131,7 +138,11 @@ def _own_times(folder: Path) -> Path | None:
 def _head(file: Path) -> tuple[tuple[int, int], bool]:
     """Height and width of the upright picture, and whether it is grey, without decoding it."""
     with _opened(file) as image:
-        size = (image.width, image.height) if _orientation(image) in LYING else (image.height, image.width)
+        try:
+            lies = _orientation(image) in LYING
+        except DAMAGE as error:
+            raise _damaged(file, error) from error
+        size = (image.width, image.height) if lies else (image.height, image.width)
         return size, image.mode in GREY_MODES
 
 
@@ -143,9 +154,14 @@ def _pixels(file: Path, channels: int) -> Tensor:
                 grey = torch.from_numpy(np.asarray(image).astype(np.float32) / 65535)[None]
                 return grey.expand(channels, -1, -1).contiguous()
             levels = np.array(image.convert("L" if channels == 1 else "RGB"))
-        except (OSError, SyntaxError) as error:
-            raise InvalidInput(f"image {str(file)!r} is damaged ({error}); copy or write it again") from error
+        except DAMAGE as error:
+            raise _damaged(file, error) from error
     return torch.from_numpy(levels.reshape(*levels.shape[:2], channels)).permute(2, 0, 1).float() / 255
+
+
+def _damaged(file: Path, error: Exception) -> InvalidInput:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return InvalidInput(f"image {str(file)!r} is damaged ({reason}); copy or write it again")
 
 
 def _orientation(image: Image.Image) -> int:
@@ -158,7 +174,7 @@ def _orientation(image: Image.Image) -> int:
 def _opened(file: Path) -> Image.Image:
     try:
         return Image.open(file)
-    except (UnidentifiedImageError, OSError) as error:
+    except DAMAGE as error:
         raise InvalidInput(f"{str(file)!r} cannot be read as an image; expected PNG, JPEG, TIFF or the like") from error
 
 
