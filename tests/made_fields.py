@@ -9,12 +9,12 @@ LATITUDES = np.arange(-90, 90, 5.0)
 LONGITUDES = np.arange(0, 360, 5.0)
 
 
-def write_fields(path, first, steps, calendar="noleap", lacking=""):
+def write_fields(path, first, steps, calendar="noleap", lacking="", latitudes=LATITUDES, longitudes=LONGITUDES):
     """U850 counts time, V850 is the longitude and PSL the latitude, so that a cut tells where it is from."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5netcdf.File(path, "w") as file:
         file.dimensions = {"time": steps, "lat": len(LATITUDES), "lon": len(LONGITUDES)}
-        axes = {"time": 3.0 * (first + np.arange(steps)), "lat": LATITUDES, "lon": LONGITUDES}
+        axes = {"time": 3.0 * (first + np.arange(steps)), "lat": latitudes, "lon": longitudes}
         for name in axes.keys() - {lacking}:
             file.create_variable(name, (name,), "f8", data=axes[name])
         if lacking not in ("time", "units"):
@@ -22,8 +22,8 @@ def write_fields(path, first, steps, calendar="noleap", lacking=""):
             attributes["units"], attributes["calendar"] = "hours since 1996-02-27", calendar
         shape = (steps, len(LATITUDES), len(LONGITUDES))
         counted = np.broadcast_to((first + np.arange(steps, dtype=np.float32))[:, None, None], shape)
-        values = {"U850": counted, "V850": np.broadcast_to(LONGITUDES, shape)}
-        values["PSL"] = np.broadcast_to(LATITUDES[:, None], shape)
+        values = {"U850": counted, "V850": np.broadcast_to(longitudes, shape)}
+        values["PSL"] = np.broadcast_to(latitudes[:, None], shape)
         for name, field in values.items():
             made = file.create_variable(
                 name, ("time", "lat", "lon"), "f4", data=np.ascontiguousarray(field, np.float32)

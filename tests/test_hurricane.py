@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from made_fields import track, write_fields
+from made_fields import LATITUDES, LONGITUDES, track, write_fields
 from vidode.clip import InvalidInput
 from vidode.datasets import open_dataset
 from vidode.storms import read_tracks
@@ -162,6 +162,27 @@ def test_fields_without_coordinates_or_units_are_named(root, name):
 def test_what_a_hurricane_cannot_be_is_refused(root, options, message):
     with pytest.raises(InvalidInput, match=message):
         hurricane(root, **options)
+
+
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [
+        ({"latitudes": LATITUDES[::-1]}, r"latitudes from 85 to -90 \(36\), .*a\.nc' has them from -90 to 85 \(36\)"),
+        ({"latitudes": LATITUDES + 2.5}, "latitudes from -87.5 to 87.5"),
+        ({"longitudes": LONGITUDES - 180}, "longitudes from -180 to 175"),
+    ],
+)
+def test_files_of_several_grids_are_refused(root, axes, said):
+    write_fields(root / "fields" / "b.nc", 10, 30, **axes)
+    with pytest.raises(InvalidInput, match=rf"b\.nc' has {said}.*; expected one grid: copy it again") as refused:
+        hurricane(root)
+    assert "\n" not in str(refused.value)
+
+
+def test_coordinates_in_single_precision_are_the_same_grid(root):
+    before = hurricane(root).clip(1).frames
+    write_fields(root / "fields" / "b.nc", 10, 30, longitudes=LONGITUDES + 1e-5)
+    assert torch.allclose(hurricane(root).clip(1).frames, before, atol=1e-6)
 
 
 def test_a_storm_outside_every_basin_is_named(root):

@@ -1,6 +1,7 @@
 """Gridded fields converted once: exactly the unprepared answers, mapped; what is missing is named before anything."""
 
 import json
+import sys
 import tracemalloc
 from dataclasses import fields
 
@@ -348,6 +349,20 @@ def test_a_truncated_file_is_named_in_one_line(tmp_path, capfd, name, file, shar
     assert not (tmp_path / "made" / MANIFEST).exists()
     (source / file).write_bytes(whole)
     assert main(words) == 0
+
+
+def test_a_damaged_header_is_named_in_one_line_and_nothing_else_is_said(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)  # pytest has its own, which keeps quiet
+    cyclones(tmp_path / "source")
+    path = tmp_path / "source" / "fields" / "b.nc"
+    data = bytearray(path.read_bytes())
+    root = data.index(b"OHDR")  # the header of the root group
+    data[root + 10 : root + 40] = bytes(30)
+    path.write_bytes(data)
+    assert main(["datasets", "prepare", "hurricane", str(tmp_path / "source"), str(tmp_path / "made")]) == 2
+    said = capfd.readouterr().err
+    assert "b.nc' cannot be read" in said
+    assert said.count("\n") == 1
 
 
 def test_a_truncated_array_is_named_and_the_rest_goes_on(tmp_path):

@@ -6,6 +6,7 @@ They are read with xarray, of the extra `grids`: NetCDF 3 through SciPy, NetCDF 
 from __future__ import annotations
 
 import importlib
+import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -161,10 +162,15 @@ def thinned(values: Array, side: int | None) -> Array:
 
 
 def _let_go(error: BaseException) -> None:
-    """Close what an attempt to open a file left open, about which SciPy would warn on standard error."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        traceback.clear_frames(error.__traceback__)
+    """Close what an attempt to open a file left open, about which SciPy warns and h5netcdf fails on standard error."""
+    said = sys.unraisablehook
+    sys.unraisablehook = lambda _: None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            traceback.clear_frames(error.__traceback__)
+    finally:
+        sys.unraisablehook = said
 
 
 def _extremes(frame: Array) -> Array:

@@ -21,6 +21,8 @@ HOUR = "%Y-%m-%dT%H"
 """Times are compared as text to the hour, whatever the calendar of the model."""
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d(:\d\d(:\d\d(\.\d+)?)?)?Z?", re.ASCII)
 """A date and an hour. NumPy reads more: 'now', a month, which has no hour, and zones, which it turns with a warning."""
+SAME = 1e-3
+"""Degrees by which coordinates may differ, as those of single and of double precision do."""
 HOLE = 1.5
 """A gap of more than so many typical ones lacks a field."""
 
@@ -55,20 +57,28 @@ class Span:
 
 @dataclass(frozen=True, eq=False)
 class Hours:
-    """When the fields of a file are. texts: (T,) the hour, whatever the calendar. seconds: (T,)."""
+    """When and where the fields of a file are.
+
+    texts: (T,) the hour, whatever the calendar. seconds: (T,). latitudes (H,), longitudes (W,): degrees.
+    """
 
     texts: NDArray[np.str_]
     seconds: NDArray[np.float64]
+    latitudes: NDArray[np.float64]
+    longitudes: NDArray[np.float64]
 
 
 class Timeline:
     """Which file has a field of which hour, from opening each file once; values are not read.
 
-    Raises `InvalidInput`, naming the file, for one that cannot be read or has no dates or coordinates.
+    Raises `InvalidInput`, naming the file, for one that cannot be read, has no dates or coordinates, or has others than
+    the first: stored from north to south, its rows would be turned over in the middle of a storm.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
         parts = [_hours(path) for path in files]
+        for path, part in zip(files, parts, strict=True):
+            _require_one_grid(files[0], parts[0], path, part)
         counts = [len(part.texts) for part in parts]
         self._files = files
         self._hours = np.concatenate([part.texts for part in parts])
@@ -167,6 +177,20 @@ def _seconds(moment: Any) -> float:
     return float(cftime.date2num(moment, "seconds since 1970-01-01", moment.calendar))
 
 
+def _require_one_grid(first: Path, one: Hours, path: Path, other: Hours) -> None:
+    for axis in ("latitudes", "longitudes"):
+        expected, found = getattr(one, axis), getattr(other, axis)
+        if found.shape != expected.shape or not np.allclose(found, expected, rtol=0, atol=SAME):
+            raise InvalidInput(
+                f"{str(path)!r} has {axis} {_range(found)}, {str(first)!r} has them {_range(expected)}; expected one"
+                " grid: copy it again, or remove it"
+            )
+
+
+def _range(degrees: NDArray[np.float64]) -> str:
+    return f"from {degrees[0]:g} to {degrees[-1]:g} ({len(degrees)})" if len(degrees) else "of no cells"
+
+
 def _hours(path: Path) -> Hours:
     """Raises `InvalidInput` for a file without dates or without coordinates."""
     with grid_file(path) as dataset:
@@ -182,4 +206,6 @@ def _hours(path: Path) -> Hours:
             raise InvalidInput(
                 f"{str(path)!r} has no dates in 'time'; expected units such as hours since a date"
             ) from error
-        return Hours(texts, np.array([_seconds(moment) for moment in dataset["time"].values]))
+        seconds = np.array([_seconds(moment) for moment in dataset["time"].values])
+        latitudes, longitudes = (np.asarray(dataset[name].values, np.float64) for name in ("lat", "lon"))
+        return Hours(texts, seconds, latitudes, longitudes)
