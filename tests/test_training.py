@@ -629,6 +629,10 @@ def test_the_card_says_how_the_weights_came_to_be(tmp_path):
         ("model: {name: tiny_net, options: {3: 1}}\ndata: drifting\nsteps: 3", r"options is {3: 1}; expected dict"),
         ("model: tiny_net\ndata: drifting\nsteps: 15e-1", "steps is '15e-1'; expected int"),
         ("model: [", "is not YAML"),
+        ("model: tiny_net\ndata: drifting\nsteps: &a [*a]", "is not YAML"),
+        ("model: tiny_net\ndata: drifting\nsteps: !!int foo", "is not YAML"),
+        ("model: tiny_net\ndata: drifting\nsteps: 2024-13-01", "is not YAML"),
+        ("model: tiny_net\ndata: drifting\nsteps: 3\nseed: 99999999999999999999", "expected a number of 64 bits"),
         ("just words", "holds str; expected keys with values"),
     ],
 )

@@ -11,7 +11,7 @@ import yaml
 from vidode import datasets, models
 from vidode.augmentation import Augmentation
 from vidode.clip import InvalidInput
-from vidode.configuration import configure, plain, require_at_least
+from vidode.configuration import configure, from_yaml, plain, require_at_least
 from vidode.datasets import Split, VideoDataset
 from vidode.models import OptimiserConfig, VideoModel
 from vidode.sampling import SamplingConfig
@@ -87,6 +87,8 @@ class TrainingConfig:
             raise InvalidInput(
                 "flow is true with augmentation; expected one of them: the true flow is of unmoved pixels"
             )
+        if not -(2**63) <= self.seed < 2**63:
+            raise InvalidInput(f"seed is {self.seed}; expected a number of 64 bits")
         if self.steps_per_epoch is not None and self.steps_per_epoch < 1:
             raise InvalidInput(f"steps_per_epoch is {self.steps_per_epoch}; expected at least 1")
         if self.average is not None and not 0 < self.average < 1:
@@ -136,9 +138,10 @@ def read_config(path: str | Path) -> TrainingConfig:
     if not path.is_file():
         raise InvalidInput(f"no configuration file {path}; expected a YAML file such as those in configs/")
     try:
-        values = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        text = path.read_text()
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path} is not YAML: {error}") from error
+    values = from_yaml(text, str(path))
     if not isinstance(values, dict):
         raise InvalidInput(f"{path} holds {type(values).__name__}; expected keys with values, such as steps: 1000")
     return config_from(values, str(path))
