@@ -176,9 +176,9 @@ def test_a_change_of_the_optimiser_alone_is_another_training(places, monkeypatch
 
 def strips(root, shade):
     """A Weizmann of one clip of twelve frames in each split, of one shade."""
-    for split in ("train", "test"):
-        (root / split).mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (12 * 32, 32), (shade, shade, shade)).save(root / split / "00000000.png")
+    for name in ("train/00000000.png", "test/00000001.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (12 * 32, 32), (shade, shade, shade)).save(root / name)
 
 
 @pytest.mark.parametrize("model", ["copy_last", "ode_conv"])
