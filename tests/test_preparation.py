@@ -18,7 +18,7 @@ from vidode.clip import InvalidInput
 from vidode.datasets import moving_gif, open_dataset
 from vidode.manifest import JOURNAL, MANIFEST
 from vidode.preparation import prepare
-from vidode.preparation.lock import LOCK
+from vidode.preparation.journal import LOCK
 
 
 def animation(path, frames=12, size=8):

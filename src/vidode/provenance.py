@@ -98,13 +98,15 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, making its folder."""
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Write a file whole or not at all, making its folder. Raises `OSError` that names the file, and not its draft."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         draft.write_bytes(content)
         draft.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         draft.unlink(missing_ok=True)
 

@@ -16,10 +16,10 @@ from typing import Any
 from vidode.clip import InvalidInput
 from vidode.configuration import configure
 from vidode.datasets import FieldDataset, FileDataset, RecordedDataset, config_class, dataset_class, existing_root
+from vidode.locking import alone
 from vidode.manifest import MANIFEST, is_prepared, read_manifest
 from vidode.preparation.clips import clip_pieces
-from vidode.preparation.journal import Journal
-from vidode.preparation.lock import locked
+from vidode.preparation.journal import LOCK, Journal
 from vidode.preparation.pieces import Entry, Groups, Piece, incomplete
 from vidode.preparation.series import series_pieces
 
@@ -55,7 +55,9 @@ def prepare(
     source = existing_root(config, kind.downloads)
     _require_source(source, target)
     facts = {"dataset": name, "options": dict(options or {}), "source": str(source.resolve())}
-    with locked(target):
+    if target.exists() and not target.is_dir():
+        raise InvalidInput(f"{str(target)!r} is a file; expected a folder to write, or a new one")
+    with alone(target, LOCK, f"another process is preparing {str(target)!r} now"):
         journal = Journal(target, kind, facts)
         made = _converted(journal, kind, config, source, partial, report)
         journal.finish({**facts, "partial": partial, **made})

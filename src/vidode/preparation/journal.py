@@ -13,10 +13,11 @@ from vidode.configuration import configure
 from vidode.datasets import FileDataset, config_class
 from vidode.footage import saying_where
 from vidode.manifest import JOURNAL, MANIFEST, is_prepared, read_manifest, require_same_options, shaping
-from vidode.preparation.lock import LOCK
 from vidode.preparation.pieces import COMPANIONS, Entry, Piece
 from vidode.provenance import write_json, write_text
 
+LOCK = ".preparing.lock"
+"""In the target while it is prepared."""
 FILE = re.compile(r"(train|validation|test|all)/\d{5,}-[^/]*\.npy")
 """A piece's file in the target."""
 

@@ -32,7 +32,7 @@ from vidode.provenance import provenance
 from vidode.sampling import generator_for
 from vidode.training.config import Choice, RunConfig, TrainingConfig, as_yaml, config_from, read_config
 from vidode.training.examples import Steps, Stream, steps_per_epoch, validation_examples
-from vidode.training.folder import CHECKPOINTS, MODEL, alone, claim, require_ours
+from vidode.training.folder import CHECKPOINTS, MODEL, claim, claimed, require_ours
 from vidode.training.journal import CsvLog, Journal, NotFinite
 from vidode.training.learner import Learner
 from vidode.training.progress import Bar
@@ -68,7 +68,7 @@ def train(config: TrainingConfig, folder: str | Path, facts: Mapping[str, Any] |
         _require_whole(result)
         return result
     _require_devices(config)
-    with alone(folder):
+    with claimed(folder):
         require_ours(folder, config)  # as another run may have been here since
         return _train(config, folder, facts or {})
 

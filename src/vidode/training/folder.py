@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from lightning.pytorch.utilities import rank_zero_only
 
 from vidode.clip import InvalidInput
+from vidode.locking import alone
+from vidode.provenance import write_text
 from vidode.training.config import TrainingConfig, as_yaml, other_than, read_config
 
 CONFIG = "config.yaml"
@@ -48,38 +48,12 @@ def claim(folder: Path, config: TrainingConfig) -> None:
     path = folder / CONFIG
     said = path.is_file() and read_config(path) == config
     if _first_process() and not said:
-        draft = path.with_suffix(".part")
-        draft.write_text(as_yaml(config))
-        draft.replace(path)
+        write_text(path, as_yaml(config))
 
 
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """The folder, made where it is missing, with no other run in it. A run that dies leaves no lock.
-
-    The processes that a run starts are part of it. A folder in which nothing was written is gone afterwards.
-    Raises `InvalidInput` where another run is at it.
-    """
-    if not _first_process():
-        yield
-        return
-    made = [place for place in (folder, *folder.parents) if not place.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK, blocking=False)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise InvalidInput(
-            f"{folder} is in use by another training; wait until that has ended, or choose another folder"
-        ) from error
-    try:
-        yield
-    finally:
-        (folder / LOCK).unlink(missing_ok=True)  # while it is held: nobody else's
-        lock.release()
-        with suppress(OSError):  # not empty
-            for place in made:
-                place.rmdir()
+def claimed(folder: Path) -> AbstractContextManager[None]:
+    """The folder with no other run in it; see `alone`. The processes that a run starts are part of it."""
+    return alone(folder, LOCK, f"{folder} is in use by another training") if _first_process() else nullcontext()
 
 
 def _first_process() -> bool:

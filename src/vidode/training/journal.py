@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import time
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from vidode.clip import InvalidInput, NumericalError
 from vidode.models import Example
+from vidode.provenance import write_text
 from vidode.training.learner import Learner
 from vidode.training.pictures import write_picture
 
@@ -65,12 +67,11 @@ class CsvLog(Logger):
             csv.DictWriter(file, self.columns, restval="").writerow(row)
 
     def _write_all(self) -> None:
-        draft = self.path.with_suffix(".part")
-        with draft.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self.columns, restval="")
-            writer.writeheader()
-            writer.writerows(self.rows)
-        draft.replace(self.path)
+        table = io.StringIO(newline="")
+        writer = csv.DictWriter(table, self.columns, restval="")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text(self.path, table.getvalue())
 
 
 def _rows_until(path: Path, step: int) -> list[dict[str, str]]:

@@ -18,9 +18,10 @@ from typing import Any
 import lightning
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
+from vidode.provenance import write_bytes
 from vidode.training.journal import Journal, require_finite
 from vidode.training.learner import Learner
 
@@ -77,17 +78,9 @@ class WholeFiles(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Raises `OSError` that names the checkpoint, with nothing left of it."""
-        path, buffer = Path(path), io.BytesIO()
-        draft = path.with_suffix(".part")
+        buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
-        try:
-            path.parent.mkdir(exist_ok=True)
-            draft.write_bytes(buffer.getbuffer())
-            draft.replace(path)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        finally:
-            draft.unlink(missing_ok=True)
+        write_bytes(Path(path), buffer.getbuffer())
 
 
 class Keeper(lightning.Callback):
@@ -185,19 +178,10 @@ def _kinds(tensors: dict[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtyp
 
 
 def _optimiser_fits(optimiser: Optimizer, state: dict[str, Any]) -> bool:
-    """Whether what is kept of each weight is what this kind keeps, in the weight's shape. The optimiser is filled."""
+    """Whether the same is kept of each weight, in the weight's shape. The optimiser is filled."""
     optimiser.load_state_dict(state)
-    names = _names_kept(type(optimiser))
-    return all(
-        kept.keys() == names and all(value.ndim == 0 or value.shape == weight.shape for value in kept.values())
+    return len({frozenset(kept) for kept in optimiser.state.values()}) <= 1 and all(
+        value.ndim == 0 or value.shape == weight.shape
         for weight, kept in optimiser.state.items()
+        for value in kept.values()
     )
-
-
-def _names_kept(kind: Any) -> set[str]:
-    """Found by a step with one weight."""
-    weight = nn.Parameter(torch.zeros(1))
-    weight.grad = torch.zeros(1)
-    optimiser = kind([weight])
-    optimiser.step()
-    return set(optimiser.state[weight])
