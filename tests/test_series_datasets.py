@@ -203,7 +203,7 @@ def test_a_constant_channel_scales_to_zero():
 
 @pytest.mark.skipif(
     not (REAL / "storm").is_dir(),
-    reason="the storm may not be redistributed; VIDODE_DATA names a folder that holds storm/",
+    reason="the data of the storm is not shipped with the project; VIDODE_DATA names a folder that holds storm/",
 )
 def test_the_real_storm_lacks_the_frames_that_it_is_known_to_lack():
     everything = ("P", "U", "V", "T", "U500", "V500")
