@@ -14,7 +14,7 @@ from vidode.datasets import open_dataset
 from vidode.gridded import Scaling, Series, thinned
 
 REAL = Path(os.environ.get("VIDODE_DATA", "no-data"))
-"""Real data that is not shipped with the project. What is known of it is tested where it is; reading it, on made files."""
+"""Real data that is not shipped. What is known of it is tested where it is; reading it, on made files."""
 
 
 @pytest.fixture
